@@ -1,0 +1,46 @@
+# Everything a newcomer types. Needs Python >= 3.11, pip and make; the rest goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+DONE := .venv/.setup-done
+SOURCES := src tests benchmarks examples
+
+.PHONY: setup demo test test-fast check format bench bench-gpu clean
+
+setup: $(DONE)
+
+$(DONE): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: setup  ## the whole tour on synthetic clips; ends with the page to look at
+	$(BIN)/endofm demo --out demo --overwrite
+
+check: setup  ## format, lint, types, layers, spelling
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell $(SOURCES) docs README.md CHANGELOG.md
+
+test: check  ## all that can run without a GPU
+	$(BIN)/pytest -n 2 -m "not gpu"
+
+test-fast: check  ## what to run after every change
+	$(BIN)/pytest -n 2
+
+format: setup
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+bench: setup  ## ratios to what the machine could do, one JSON line a case
+	$(BIN)/python benchmarks/forward.py
+	$(BIN)/python benchmarks/loader.py
+
+bench-gpu: setup  ## needs CUDA
+	$(BIN)/python benchmarks/gpu.py
+
+clean:
+	rm -rf .venv demo runs build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

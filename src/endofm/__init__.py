@@ -1,0 +1,37 @@
+"""Foundation models for endoscopy video.
+
+    import endofm
+
+    backbone = endofm.load("endofm.safetensors")
+    times_s, features = endofm.embed(backbone, "video.mp4")
+
+Names are imported when they are used, so that ``endofm.models`` alone needs nothing but torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from endofm.embedding import embed as embed
+    from endofm.engine.weights import load as load
+    from endofm.tasks.pretrain import pretrain as pretrain
+    from endofm.tasks.pretrain_config import PretrainConfig as PretrainConfig
+
+_HOMES = {
+    "PretrainConfig": "endofm.tasks.pretrain_config",
+    "embed": "endofm.embedding",
+    "load": "endofm.engine.weights",
+    "pretrain": "endofm.tasks.pretrain",
+}
+
+__all__ = ["PretrainConfig", "embed", "load", "pretrain"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'endofm' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,1 @@
+"""The data sets we know: layout, terms, splits."""

@@ -1,0 +1,79 @@
+"""The commands, one function each, and what they have in common.
+
+A command's module is imported when the command is called, so that ``endofm --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from endofm.errors import EndofmError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "the whole tour on synthetic clips"),
+    "data synth": ("data_synth", "make synthetic endoscopy clips with masks, boxes and labels"),
+    "pretrain": ("pretrain", "pre-train a backbone on a folder of videos"),
+    "embed": ("embed", "features of videos, to a .npz file"),
+    "convert": ("convert", "original checkpoints to safetensors and back"),
+    "report": ("report", "a page about one or several runs"),
+    "doctor": ("doctor", "what this machine has, what is missing, what to type"),
+}
+"""Command to (module in this package, what it does)."""
+
+INTERRUPTED = 130
+FAILED = 2
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit status: 0, 2 after an error, 130 if interrupted."""
+    debug = "--debug" in argv
+    words = [word for word in argv if word != "--debug"]
+    try:
+        name, arguments = _split(words)
+        if not name:
+            print(_overview())
+            return 0
+        command: Callable[[list[str]], None] = import_module(f"endofm.cli.{name}").main
+        command(arguments)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if debug:
+            raise
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def _split(words: list[str]) -> tuple[str, list[str]]:
+    """The command's module and the arguments that follow; no module where help is asked for."""
+    for length in (2, 1):
+        if (name := " ".join(words[:length])) in COMMANDS:
+            return COMMANDS[name][0], words[length:]
+    group = [word for word in words if not word.startswith("-")]
+    if group and not any(name.startswith(f"{group[0]} ") for name in COMMANDS):
+        raise EndofmError(f"no command {group[0]!r}", f"choose one of: {', '.join(COMMANDS)}")
+    return "", []
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    rows = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    head = "endofm: foundation models for endoscopy video"
+    tail = "endofm COMMAND --help tells more; --debug shows where an error came from"
+    return "\n".join([head, "", *rows, "", tail])
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, EndofmError):
+        return str(error)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        cure = "; make room on that disk" if error.errno == errno.ENOSPC else ""
+        return f"{where}{error.strerror or error}{cure}"
+    text = " ".join(str(error).split())
+    return f"unexpected {type(error).__name__}: {text}; --debug shows where, please report it"

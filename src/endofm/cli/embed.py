@@ -1,0 +1,63 @@
+"""``endofm embed``: features of videos."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from tyro.conf import Positional
+
+from endofm.cli.arguments import parse
+from endofm.config import Settings
+from endofm.data.video import find_videos
+from endofm.embedding import EmbedSettings, embed_videos
+from endofm.engine.weights import load
+from endofm.errors import DataError
+from endofm.progress import ProgressBar
+
+
+class Arguments(Settings):
+    """Write features of videos over time to one .npz file (no pickles in it)."""
+
+    videos: Positional[tuple[Path, ...]]
+    """Videos, folders of frames, or folders to search for both."""
+    weights: str
+    """Original .pth, our .safetensors, a run folder, or a Hub id."""
+    out: Path
+    """The .npz file: features (N, D), times_s (N,), video_index (N,), videos."""
+    overwrite: bool = False
+    """Replace the file if it exists."""
+    device: str = "cuda" if torch.cuda.is_available() else "cpu"
+    """Where the backbone runs."""
+    settings: Annotated[EmbedSettings, tyro.conf.arg(name="")] = EmbedSettings()
+
+
+def main(words: list[str]) -> None:
+    """Run the command."""
+    arguments = parse(Arguments, words, prog="endofm embed")
+    videos = [video for path in arguments.videos for video in _videos(path)]
+    backbone = load(arguments.weights).to(arguments.device)
+    with ProgressBar("embedding", total=len(videos), unit="videos") as bar:
+        done = embed_videos(
+            backbone,
+            videos,
+            arguments.out,
+            settings=arguments.settings,
+            overwrite=arguments.overwrite,
+            progress=bar.set,
+        )
+    for skipped in done.skipped:
+        print(f"skipped: {skipped.reason}", file=sys.stderr)
+    print(
+        f"{done.path}: {done.num_windows} windows of {done.num_videos} videos, "
+        f"{len(done.skipped)} skipped"
+    )
+
+
+def _videos(path: Path) -> list[Path]:
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder", "check the spelling")
+    return (find_videos(path) or [path]) if path.is_dir() else [path]

@@ -1,0 +1,118 @@
+"""Writing frames as an H.264 video."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from endofm.errors import VideoError
+
+
+def write_video(
+    path: Path | str, frames: Iterable[NDArray[np.uint8]], *, fps: float, crf: int = 18
+) -> None:
+    """Write frames as H.264 (yuv420p, BT.709) in mp4, with the index in front of the frames.
+
+    The file appears under its name when it is complete. Until then, and if anything fails, what
+    was there before stays as it was.
+
+    Args:
+        path: The file to write, in a folder that exists.
+        frames: Pictures of one size, each (H, W, 3) uint8 RGB. An odd side is made even by
+            repeating the last row or column.
+        fps: Frames a second.
+        crf: Constant rate factor of x264, from 0 (largest file) to 51 (worst picture).
+
+    Raises:
+        VideoError: There are no frames, one does not fit the first, or the file cannot be
+            written.
+    """
+    path = Path(path)
+    # In the same folder, so that it can be renamed; hidden, so that no search finds it.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part").absolute()
+    try:
+        with _write_errors(path):
+            container = av.open(
+                os.fspath(partial), "w", format="mp4", container_options={"movflags": "faststart"}
+            )
+        try:
+            _encode(path, container, _h264_stream(container, fps=fps, crf=crf), frames)
+        finally:
+            with _write_errors(path):
+                container.close()
+        with _write_errors(path):
+            partial.replace(path)
+    finally:
+        with suppress(OSError):  # there is no such folder
+            partial.unlink(missing_ok=True)
+
+
+def _h264_stream(container: OutputContainer, *, fps: float, crf: int) -> VideoStream:
+    rate = Fraction(fps).limit_denominator(10_000)  # keeps 30000/1001
+    stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
+    stream.pix_fmt = "yuv420p"
+    stream.color_range = ColorRange.MPEG
+    stream.colorspace = Colorspace.ITU709
+    stream.color_primaries = ColorPrimaries.BT709
+    stream.color_trc = ColorTrc.BT709
+    return stream
+
+
+def _encode(
+    path: Path,
+    container: OutputContainer,
+    stream: VideoStream,
+    frames: Iterable[NDArray[np.uint8]],
+) -> None:
+    reformatter = VideoReformatter()
+    first_shape: tuple[int, ...] | None = None
+    for number, picture in enumerate(frames):
+        first_shape = first_shape or picture.shape
+        _check_picture(path, number, picture, first_shape)
+        even = np.pad(picture, [(0, side % 2) for side in picture.shape[:2]] + [(0, 0)], "edge")
+        with _write_errors(path):
+            if number == 0:
+                stream.height, stream.width = even.shape[:2]
+            frame = reformatter.reformat(
+                VideoFrame.from_ndarray(even, format="rgb24"),
+                format="yuv420p",
+                dst_colorspace=Colorspace.ITU709,
+                dst_color_range=ColorRange.MPEG,
+            )
+            frame.pts = number
+            container.mux(stream.encode(frame))
+    if first_shape is None:
+        raise VideoError(f"{path} would have no frames", hint="give at least one")
+    with _write_errors(path):
+        container.mux(stream.encode(None))
+
+
+def _check_picture(
+    path: Path, number: int, picture: NDArray[np.uint8], first_shape: tuple[int, ...]
+) -> None:
+    is_rgb = picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
+    if not is_rgb or picture.shape != first_shape:
+        raise VideoError(
+            f"{path} cannot take frame {number}, {picture.dtype} of shape {picture.shape}",
+            hint="give uint8 frames of one shape (height, width, 3)",
+        )
+
+
+@contextmanager
+def _write_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="check that its folder exists, may be written to and has room",
+        ) from error

@@ -1,0 +1,42 @@
+"""What a run ran on: enough to explain a number a year later."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("endofm", "torch", "accelerate", "av", "numpy", "opencv-python-headless", "safetensors")
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions, machine and command line, as JSON's types."""
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "num_cpus": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "num_threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "cuda": torch.version.cuda,
+    }
+
+
+def free_bytes(path: Path) -> int:
+    """Room on the disk that ``path`` is or will be on."""
+    existing = next(p for p in [path.absolute(), *path.absolute().parents] if p.exists())
+    return shutil.disk_usage(existing).free
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "absent"

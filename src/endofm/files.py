@@ -1,0 +1,50 @@
+"""Writing files so that a kill at any instant leaves the old one or the new one, never half."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; what is written there takes its place at the end.
+
+    Works for a file and for a folder. If the body fails, nothing is left behind and an older
+    ``path`` stays as it was. The temporary name keeps the suffix, which writers go by.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    _remove(draft)
+    try:
+        yield draft
+        _flush_to_disk(draft)
+        if draft.is_dir() and path.exists():
+            _remove(path)  # a folder cannot be replaced in one step
+        draft.replace(path)
+    except BaseException:
+        _remove(draft)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 in one step."""
+    with replacing(path) as draft:
+        draft.write_text(text, encoding="utf-8", newline="")
+
+
+def _flush_to_disk(path: Path) -> None:
+    for part in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        descriptor = os.open(part, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,27 @@
+"""The networks; needs torch and numpy alone."""
+
+from collections.abc import Callable
+
+from endofm.models.dino_head import DINOHead, ViewNetwork
+from endofm.models.timesformer import (
+    TimeSformer,
+    timesformer_base,
+    timesformer_small,
+    timesformer_tiny,
+)
+
+MODELS: dict[str, Callable[..., TimeSformer]] = {
+    "timesformer_tiny": timesformer_tiny,
+    "timesformer_small": timesformer_small,
+    "timesformer_base": timesformer_base,
+}
+
+__all__ = [
+    "MODELS",
+    "DINOHead",
+    "TimeSformer",
+    "ViewNetwork",
+    "timesformer_base",
+    "timesformer_small",
+    "timesformer_tiny",
+]

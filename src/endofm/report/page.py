@@ -1,0 +1,125 @@
+"""One self-contained page about one run or several: pictures inside, no script, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from endofm.errors import ConfigError, RunError
+from endofm.files import write_text
+from endofm.report import curves, wording
+from endofm.report.charts import SMOOTH_FROM
+from endofm.report.pictures import Strip, Views, read_attention, read_views
+from endofm.report.reading import ProbeKey, ProbeResult, RunRecord, read_run
+
+MAX_SKIPPED_SHOWN = 50
+Picture = TypeVar("Picture")
+
+
+@dataclass(frozen=True)
+class ProbeRow:
+    """One line of the table of probes: the first result and the last."""
+
+    key: ProbeKey
+    before: ProbeResult
+    after: ProbeResult
+    data_note: str
+
+
+@dataclass(frozen=True)
+class RunSection:
+    """What the page shows of one run alone."""
+
+    run: RunRecord
+    name: str
+    probes: tuple[ProbeRow, ...]
+    clips_per_s: float | None
+    views: Views | None
+    attention: tuple[Strip, ...] | None
+    damaged: tuple[str, ...]
+
+
+def write_report(run_folders: Sequence[Path], out: Path | None = None) -> Path:
+    """Write a page about runs, from nothing but the files in their folders.
+
+    Args:
+        run_folders: One run, or several to set side by side.
+        out: The page to write; for a single run by default ``report.html`` in its folder.
+
+    Returns:
+        Where the page is.
+
+    Raises:
+        RunError: A folder holds no run, or the page cannot be written.
+        ConfigError: No folder is given, several are but no ``out``, or a run's settings are
+            damaged.
+    """
+    if not run_folders:
+        raise ConfigError("no run to report on", "name one or more run folders")
+    runs = [read_run(Path(folder)) for folder in run_folders]
+    if out is None and len(runs) > 1:
+        raise ConfigError(f"nowhere to write a page about {len(runs)} runs", "add --out page.html")
+    target = Path(out) if out is not None else runs[0].files.report
+    try:
+        write_text(target, render(runs))
+    except OSError as error:
+        raise RunError(
+            f"{target}: cannot be written ({error.strerror})", "name another --out"
+        ) from None
+    return target
+
+
+def render(runs: list[RunRecord]) -> str:
+    """The page's HTML."""
+    names = wording.distinct_names(runs)
+    environment = Environment(
+        loader=PackageLoader("endofm", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html").render(
+        sections=[_section(run, name) for run, name in zip(runs, names, strict=True)],
+        probe_charts=curves.probe_charts(runs, names),
+        learning_charts=curves.learning_charts(runs, names),
+        machinery_charts=curves.machinery_charts(runs, names),
+        smoothed=any(len(c.steps) >= SMOOTH_FROM for run in runs for c in run.curves.values()),
+        max_skipped=MAX_SKIPPED_SHOWN,
+        metric_name=curves.metric_name,
+        is_share=curves.is_share,
+        say=wording,
+    )
+
+
+def _section(run: RunRecord, name: str) -> RunSection:
+    damaged: list[str] = []
+    speed = run.curves.get("clips_per_s")
+    return RunSection(
+        run=run,
+        name=name,
+        probes=tuple(
+            ProbeRow(key, results[0], results[-1], results[-1].data_note or run.data_note)
+            for key, results in run.probes.items()
+        ),
+        clips_per_s=float(np.median(speed.values)) if speed else None,
+        views=_picture(read_views, run.files.views_figure, damaged),
+        attention=_picture(read_attention, run.files.attention_figure, damaged),
+        damaged=tuple(damaged),
+    )
+
+
+def _picture(
+    read: Callable[[Path], Picture | None], path: Path, damaged: list[str]
+) -> Picture | None:
+    """A damaged picture costs the page a line, not the page."""
+    try:
+        return read(path)
+    except RunError as error:
+        damaged.append(str(error))
+        return None

@@ -1,0 +1,152 @@
+"""Pictures of what a model sees and where it looks, from the arrays that a run keeps.
+
+Axes: T frames, H and W pixels, h and w patches.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass
+from itertools import count, takewhile
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.image import imsave
+
+from endofm.errors import RunError
+
+NUM_HEADS_SHOWN = 3
+GREY_WEIGHTS = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The frames of one view, or one row of a grid, in order of time."""
+
+    label: str
+    size: str
+    frames: tuple[str, ...]  # data URIs
+
+
+@dataclass(frozen=True)
+class Views:
+    """The views of one clip."""
+
+    global_views: tuple[Strip, ...]
+    local_views: tuple[Strip, ...]
+
+
+def read_views(path: Path) -> Views | None:
+    """The picture of one clip's views; ``None`` if the run has none.
+
+    Raises:
+        RunError: The file is damaged or holds something else.
+    """
+    if not path.is_file():
+        return None
+    arrays = _read_arrays(path)
+    try:
+        num_global = int(arrays["num_global"])
+        views = [
+            arrays[name] for name in takewhile(arrays.__contains__, map("view{}".format, count()))
+        ]
+        labels = [f"Global {i + 1}" for i in range(num_global)]
+        labels += [f"Local {i + 1}" for i in range(len(views) - num_global)]
+        strips = [_strip(view, label) for view, label in zip(views, labels, strict=True)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_understood(path, error) from None
+    return Views(tuple(strips[:num_global]), tuple(strips[num_global:]))
+
+
+def read_attention(path: Path) -> tuple[Strip, ...] | None:
+    """Rows of a grid: the frames, the mean of the heads over them, the most focused heads.
+
+    Each row has a scale of its own, from no attention to the row's largest, over all its frames.
+
+    Raises:
+        RunError: The file is damaged or holds something else.
+    """
+    if not path.is_file():
+        return None
+    arrays = _read_arrays(path)
+    try:
+        frames, attention = arrays["frames"], arrays["attention"]  # (T, H, W, 3), (heads, T, h, w)
+        if attention.ndim != 4 or attention.shape[1] != len(frames):
+            raise ValueError(f"attention of shape {attention.shape} over {len(frames)} frames")
+        if not np.isfinite(attention).all():
+            raise ValueError("attention is not finite")
+        rows = [_strip(frames, "Input"), _overlay(frames, attention.mean(axis=0), "Mean of heads")]
+        for head in _most_focused(attention)[:NUM_HEADS_SHOWN]:
+            rows.append(_overlay(frames, attention[head], f"Head {head + 1}"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_understood(path, error) from None
+    return tuple(rows)
+
+
+def _most_focused(attention: np.ndarray) -> list[int]:
+    """Heads in order of the entropy of their attention, the lowest first."""
+    flat = attention.reshape(len(attention), attention.shape[1], -1).astype(np.float64)
+    shares = flat / np.maximum(flat.sum(axis=2, keepdims=True), 1e-12)
+    entropy = -(shares * np.log(np.maximum(shares, 1e-12))).sum(axis=2).mean(axis=1)
+    return [int(head) for head in np.argsort(entropy, kind="stable")]
+
+
+def _overlay(frames: np.ndarray, attention: np.ndarray, label: str) -> Strip:
+    """Attention (T, h, w) as heat over grey frames (T, H, W, 3)."""
+    _check_frames(frames)
+    scale = max(float(attention.max()), 1e-12)
+    heat = np.stack([_enlarge(a / scale, frames.shape[1:3]) for a in attention])  # (T, H, W)
+    colour = 255 * colormaps["inferno"](heat)[..., :3]
+    grey = (frames @ np.array(GREY_WEIGHTS))[..., None]
+    share = 0.25 + 0.6 * heat[..., None]
+    mixed = (1 - share) * grey + share * colour
+    return _strip(mixed.round().astype(np.uint8), label)
+
+
+def _enlarge(patches: np.ndarray, size_hw: tuple[int, ...]) -> np.ndarray:
+    """Bilinear, with half-pixel centres: (h, w) -> (H, W)."""
+    rows, columns = (
+        _interpolation(n, size) for n, size in zip(patches.shape, size_hw, strict=True)
+    )
+    return rows @ patches @ columns.T
+
+
+def _interpolation(num: int, size: int) -> np.ndarray:
+    """Matrix (size, num) of the weights that ``num`` values have at ``size`` places."""
+    place = np.clip((np.arange(size) + 0.5) * num / size - 0.5, 0, num - 1)
+    return np.maximum(1 - np.abs(place[:, None] - np.arange(num)), 0)
+
+
+def _strip(frames: np.ndarray, label: str) -> Strip:
+    _check_frames(frames)
+    size = f"{frames.shape[2]} \N{MULTIPLICATION SIGN} {frames.shape[1]} px"
+    return Strip(label, size, tuple(_as_jpeg(frame) for frame in frames))
+
+
+def _check_frames(frames: np.ndarray) -> None:
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or not frames.size:
+        raise ValueError(f"frames are {frames.dtype} of shape {frames.shape}")
+
+
+def _as_jpeg(frame: np.ndarray) -> str:
+    file = io.BytesIO()
+    imsave(file, frame, format="jpg", pil_kwargs={"quality": 88})
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with zipfile.ZipFile(path):  # anything else, NumPy would try to open in other ways
+            pass
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise _not_understood(path, error) from None
+
+
+def _not_understood(path: Path, error: Exception) -> RunError:
+    return RunError(f"{path} cannot be shown ({error})", "delete it, or let the run write it again")

@@ -1,0 +1,137 @@
+"""The one place that names the files of a run.
+
+A run folder survives a kill at any instant: whole files are replaced in one step, lines are
+appended, and a half-written last line is dropped when the run goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from endofm.errors import RunError
+from endofm.files import write_text
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and small files of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved settings."""
+        return self.path / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, machine and command."""
+        return self.path / "environment.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a logging step."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def probes(self) -> Path:
+        """One JSON object a probe of the features."""
+        return self.path / "probes.jsonl"
+
+    @property
+    def videos(self) -> Path:
+        """The videos that the run trains on, as found at its start."""
+        return self.path / "videos.json"
+
+    @property
+    def skipped(self) -> Path:
+        """The videos that were left out, and why."""
+        return self.path / "skipped.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def views_figure(self) -> Path:
+        """The views of one clip, as arrays."""
+        return self.path / "figures" / "views.npz"
+
+    @property
+    def attention_figure(self) -> Path:
+        """The attention over one clip's frames, as arrays."""
+        return self.path / "figures" / "attention.npz"
+
+    @property
+    def report(self) -> Path:
+        """The page about the run."""
+        return self.path / "report.html"
+
+    def failure(self, step: int) -> Path:
+        """Folder for what is known about a step that failed."""
+        return self.path / "failures" / f"step-{step:06d}"
+
+    @property
+    def holds_run(self) -> bool:
+        """Has a run been started here?"""
+        return self.config.is_file()
+
+    def refuse_if_taken(self) -> None:
+        """Raise ``RunError`` where a new run would mix with something else."""
+        if self.holds_run:
+            raise RunError(
+                f"{self.path} already holds a run", "add --resume, or name another --out"
+            )
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file", "name another --out")
+        if self.path.is_dir() and any(not self._is_ours(item) for item in self.path.iterdir()):
+            raise RunError(f"{self.path} is not empty and holds no run", "name another --out")
+
+    def _is_ours(self, item: Path) -> bool:
+        """Left by a run that did not get as far as its settings."""
+        early = (self.environment, self.videos, self.skipped, self.views_figure.parent)
+        return item in early or item.name.startswith(".")
+
+
+def append_line(path: Path, record: Mapping[str, Any]) -> None:
+    """Append one JSON object as a line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(record) + "\n")
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a file, up to a line that a kill has cut short; none if it is absent."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                return
+            if not (isinstance(record, dict) and line.endswith("\n")):
+                return
+            yield record
+
+
+def drop_lines_after(path: Path, step: int) -> None:
+    """Keep the lines whose ``step`` is at most ``step``: what a resumed run will write again."""
+    if path.exists():
+        kept = [json.dumps(record) + "\n" for record in read_lines(path) if record["step"] <= step]
+        write_text(path, "".join(kept))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file in one step."""
+    write_text(path, json.dumps(value, indent=2) + "\n")

@@ -1,0 +1,32 @@
+"""Everything that changes with the step, as pure functions of the step.
+
+Endo-FM follows DINO here (Caron et al. 2021, Section 3 and its released settings).
+"""
+
+import math
+
+
+def cosine(step: int, *, start: float, end: float, num_steps: int) -> float:
+    """Half a cosine from ``start`` at step 0 towards ``end``, which step ``num_steps`` reaches."""
+    return end + 0.5 * (start - end) * (1 + math.cos(math.pi * step / num_steps))
+
+
+def warmup_cosine(
+    step: int, *, peak: float, end: float, warmup_steps: int, num_steps: int
+) -> float:
+    """A line from exactly 0 to ``peak``, both included, then half a cosine towards ``end``."""
+    if step < warmup_steps:
+        return peak * step / max(1, warmup_steps - 1)
+    return cosine(
+        step - warmup_steps, start=peak, end=end, num_steps=max(1, num_steps - warmup_steps)
+    )
+
+
+def linear_by_epoch(epoch: int, *, start: float, end: float, warmup_epochs: int) -> float:
+    """Evenly spaced from ``start`` to ``end``, both included, over the first epochs; then ``end``.
+
+    With fewer than two warm-up epochs a single one has ``start`` and none has ``end`` throughout.
+    """
+    if epoch >= warmup_epochs:
+        return end
+    return start + (end - start) * epoch / max(1, warmup_epochs - 1)

@@ -1,0 +1,1 @@
+"""What is trained: configuration, losses and evaluation of each task."""

@@ -1,0 +1,55 @@
+import copy
+
+import torch
+from torch import nn
+
+from endofm.engine.ema import update_average
+from endofm.engine.optim import clip_each_gradient, parameter_groups, set_rates
+
+
+def _network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2, bias=False))
+
+
+def test_biases_and_norms_are_exempt_from_decay_and_frozen_weights_are_in_no_group() -> None:
+    network = _network()
+    network[2].weight.requires_grad_(requires_grad=False)
+    decayed, exempt = (group["params"] for group in parameter_groups(network))
+    assert [p.shape for p in decayed] == [(4, 3)]
+    assert len(exempt) == 3
+
+
+def test_rates_reach_both_groups_and_decay_only_one() -> None:
+    optimizer = torch.optim.AdamW(parameter_groups(_network()))
+    set_rates(optimizer, learning_rate=0.5, weight_decay=0.3)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.3, 0.0]
+
+
+def test_each_gradient_is_clipped_by_itself() -> None:
+    network = _network()
+    network(torch.ones(5, 3)).square().sum().backward()
+    before = [p.grad.clone() for p in network.parameters() if p.grad is not None]
+    norms = clip_each_gradient(network.parameters(), limit=0.5)
+    for old, new, norm in zip(before, network.parameters(), norms, strict=True):
+        expected = old * min(1.0, 0.5 / (float(old.norm()) + 1e-6))
+        torch.testing.assert_close(new.grad, expected)
+        torch.testing.assert_close(norm, old.norm())
+
+
+def test_without_gradients_there_is_nothing_to_clip() -> None:
+    assert clip_each_gradient(_network().parameters(), limit=1.0).numel() == 0
+
+
+def test_the_average_moves_by_one_minus_momentum() -> None:
+    source = _network()
+    average = copy.deepcopy(source)
+    with torch.no_grad():
+        for parameter in source.parameters():
+            parameter.add_(1.0)
+    pairs = zip(average.parameters(), source.parameters(), strict=True)
+    expected = [0.9 * old + 0.1 * new for old, new in pairs]
+    update_average(average, source, momentum=0.9)
+    for got, want in zip(average.parameters(), expected, strict=True):
+        torch.testing.assert_close(got, want)

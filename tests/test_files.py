@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from endofm.files import replacing, write_text
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "notes.txt"
+    write_text(target, "old")
+
+    def fail() -> None:
+        with replacing(target) as draft:
+            draft.write_text("new")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_draft_is_beside_the_target_hidden_and_of_its_kind(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a.npz") as draft:
+        assert draft.parent == tmp_path
+        assert draft.name.startswith(".")
+        assert draft.suffix == ".npz"
+        draft.touch()
+
+
+def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        with replacing(tmp_path / "folder") as draft:
+            draft.mkdir()
+            (draft / text).write_text(text)
+    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["two"]
+
+
+def test_missing_parents_are_made(tmp_path: Path) -> None:
+    write_text(tmp_path / "a" / "b" / "c.txt", "x\n")
+    assert (tmp_path / "a" / "b" / "c.txt").read_bytes() == b"x\n"
