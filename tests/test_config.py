@@ -29,7 +29,7 @@ def test_yaml_round_trip(tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({"name": "x", "views": {"num_locals": 2}}, r"\[views\] has no setting 'num_locals'; did"),
-        ({"name": "x", "nam": 2}, r"settings has no setting 'nam'; did you mean 'name'"),
+        ({"name": "x", "naem": 2}, r"settings has no setting 'naem'; did you mean 'name'"),
         ({"name": "x", "zzz": 2}, r"no setting 'zzz'; see --help"),
         ({"name": "x", "views": {"num_local": 0}}, r"\[views\] 'num_local': .*greater than 0"),
         ({}, "'name': Field required"),
@@ -42,7 +42,7 @@ def test_a_wrong_setting_is_named_with_its_cure(values: dict[str, object], messa
 
 def test_settings_cannot_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Inner().num_local = 3  # type: ignore[misc]  # the point of the test
+        Inner().num_local = 3
 
 
 def test_differences_are_dotted_names() -> None:

@@ -27,7 +27,11 @@ class Colour:
 
     def to(self, device: torch.device) -> Colour:
         """The same draws on another device."""
-        return self._map(lambda tensor: tensor.to(device))
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Colour:
+        """A copy that a GPU can fetch while the processor goes on."""
+        return self._map(lambda tensor: tensor.pin_memory())
 
     def rows(self, part: slice) -> Colour:
         """The draws of some of the clips."""
@@ -46,7 +50,11 @@ class View:
 
     def to(self, device: torch.device) -> View:
         """The same view on another device."""
-        return View(self.frames.to(device), self.colour.to(device))
+        return View(self.frames.to(device, non_blocking=True), self.colour.to(device))
+
+    def pin_memory(self) -> View:
+        """A copy that a GPU can fetch while the processor goes on."""
+        return View(self.frames.pin_memory(), self.colour.pin_memory())
 
     def rows(self, part: slice) -> View:
         """The view of some of the clips."""
@@ -63,6 +71,10 @@ class ViewBatch:
     def to(self, device: torch.device) -> ViewBatch:
         """The same batch on another device."""
         return ViewBatch(tuple(view.to(device) for view in self.views), self.clip_index.to(device))
+
+    def pin_memory(self) -> ViewBatch:
+        """A copy that a GPU can fetch while the processor goes on; torch's loader asks for it."""
+        return ViewBatch(tuple(view.pin_memory() for view in self.views), self.clip_index)
 
     def split(self, num_parts: int) -> Iterator[ViewBatch]:
         """Micro-batches of equal size, in order; ``num_parts`` divides the number of clips."""

@@ -6,12 +6,14 @@ import difflib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from endofm.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(BaseModel):

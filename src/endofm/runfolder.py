@@ -58,6 +58,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def last_state(self) -> Path:
+        """What the newest checkpoint says of itself."""
+        return self.checkpoints / "last" / "state.json"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard's event files."""
         return self.path / "tensorboard"

@@ -134,7 +134,7 @@ class Sample:
         return path
 
 
-X264 = {"bf": "3", "g": "12"}
+X264 = {"bf": "3", "g": "12", "sc_threshold": "0"}  # key frames 0, 12, 24, 36
 X265 = {"x265-params": "log-level=none:keyint=12:bframes=3"}
 VP9 = {"g": "12", "deadline": "realtime", "lag-in-frames": "10", "auto-alt-ref": "1"}
 B_FRAMES = {"g": "12", "bf": "2"}

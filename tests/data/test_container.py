@@ -90,7 +90,8 @@ def test_unknown_codec(tmp_path: Path, sample: Callable[[str], Path]) -> None:
     data = sample("h264_mkv").read_bytes()
     (tmp_path / "a.mkv").write_bytes(data.replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"))
     assert refusal(tmp_path / "a.mkv") == (
-        "is coded in a way that FFmpeg does not know; re-encode it, as H.264 say"
+        "is coded in a way that FFmpeg does not know, or its header is damaged; copy it again from "
+        "its source, or re-encode it"
     )
 
 

@@ -32,9 +32,9 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
             counts["decoded"] += 1
             yield frame
 
-    def counting_start(decoder: FrameDecoder, key_pts: int | None) -> None:
-        counts["beginnings" if key_pts is None else "keys"] += 1
-        start(decoder, key_pts)
+    def counting_start(decoder: FrameDecoder, key: int | None) -> None:
+        counts["beginnings" if key is None else "keys"] += 1
+        start(decoder, key)
 
     monkeypatch.setattr(FrameDecoder, "_decode_packets", counting_decode)
     monkeypatch.setattr(FrameDecoder, "_start_at", counting_start)
@@ -156,7 +156,7 @@ def damaged(path: Path, target: Path, *, packet_number: int) -> Path:
     return target
 
 
-@pytest.mark.parametrize("name", ["h264_mp4", "mpeg4_mp4", "mjpeg_mov", "h264_mkv"])
+@pytest.mark.parametrize("name", ["h264_mp4", "hevc_mp4", "mpeg4_mp4", "vp9_mp4"])
 def test_damage_is_told_of_the_frames_that_it_spoils(
     sample: Callable[[str], Path], tmp_path: Path, name: str
 ) -> None:
@@ -164,23 +164,13 @@ def test_damage_is_told_of_the_frames_that_it_spoils(
     decoder = opened(path)
     for number in (*range(11), *range(24, 40), 3):  # 24 is the next key frame
         assert number_in(decoder.frame(number)) == number
-    with pytest.raises(VideoError) as caught:
-        for number in range(11, 24):
-            assert number_in(decoder.frame(number)) == number
-    decoder.close()
-    assert str(caught.value) == (
-        f"{path} is damaged: frame {number} of 40 cannot be decoded; "
-        "copy it again from its source, or re-encode what is left of it"
-    )
-
-
-def test_nothing_that_damage_may_spoil_is_given(
-    sample: Callable[[str], Path], tmp_path: Path
-) -> None:
-    decoder = opened(damaged(sample("mpeg4_mp4"), tmp_path / "a.mp4", packet_number=13))
-    for number in range(13, 24):
-        with pytest.raises(VideoError, match=f"frame {number} of 40 cannot be decoded"):
+    for number in range(15, 24):  # packet 13 holds frame 15 or one that it refers to
+        with pytest.raises(VideoError) as caught:
             decoder.frame(number)
+        assert str(caught.value) == (
+            f"{path} is damaged: frame {number} of 40 cannot be decoded; "
+            "copy it again from its source, or re-encode what is left of it"
+        )
     decoder.close()
 
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -23,7 +24,9 @@ def written(folder: Path, samples: NDArray[Any], **options: Any) -> Path:
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"byteorder": ">"}])
 def test_colours(tmp_path: Path, options: dict[str, str]) -> None:
     path = written(tmp_path, PICTURE, photometric="rgb", **options)
-    np.testing.assert_array_equal(read_image(path), PICTURE)
+    picture = read_image(path)
+    np.testing.assert_array_equal(picture, PICTURE)
+    assert picture.flags.c_contiguous
 
 
 def test_three_samples_tagged_as_grey_are_colours(tmp_path: Path) -> None:
@@ -74,7 +77,7 @@ def test_palette_is_looked_up(tmp_path: Path) -> None:
 
 
 def test_kinds_that_are_not_understood(tmp_path: Path) -> None:
-    with pytest.raises(VideoError, match=r"32 bits \(float32\), which is not understood; convert"):
+    with pytest.raises(VideoError, match=r"MINISBLACK of 32 bits, which is not understood; c"):
         read_image(written(tmp_path, GREY.astype(np.float32)))
     path = written(tmp_path, np.stack([GREY, GREY]), photometric="minisblack")
     with pytest.raises(VideoError, match=r"a\.tif holds 2 pictures; write one file a frame"):
@@ -83,11 +86,34 @@ def test_kinds_that_are_not_understood(tmp_path: Path) -> None:
         read_image(written(tmp_path, np.zeros((2, 20_000), dtype=np.uint8)))
 
 
+COMPRESSED: dict[str, NDArray[Any]] = {
+    "colours": PICTURE,
+    "colours of 16 bits": PICTURE.astype(np.uint16) * 256 + 255,
+    "grey": GREY,
+    "grey of 16 bits": GREY.astype(np.uint16) * 256 + 255,
+}
+
+
+@pytest.mark.parametrize("kind", COMPRESSED)
+def test_lzw_needs_no_other_package(tmp_path: Path, kind: str) -> None:
+    samples = COMPRESSED[kind]
+    in_order_of_opencv = samples[..., ::-1] if samples.ndim == 3 else samples
+    cv2.imwrite(str(tmp_path / "a.tif"), in_order_of_opencv)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.pages.first.compression == tifffile.COMPRESSION.LZW
+    expected = PICTURE if samples.ndim == 3 else np.dstack([GREY, GREY, GREY])
+    picture = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(picture, expected)
+    assert picture.flags.c_contiguous
+
+
 def test_missing_decompressor_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(page: tifffile.TiffPage) -> None:
         raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
 
-    path = written(tmp_path, PICTURE, photometric="rgb")
+    path = written(
+        tmp_path, PICTURE, photometric="minisblack", planarconfig="contig", extrasamples=[0, 0]
+    )
     monkeypatch.setattr(tifffile.TiffPage, "asarray", refuse)
     with pytest.raises(VideoError, match="needs another package; pip install imagecodecs"):
         read_image(path)

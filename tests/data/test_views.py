@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,7 +40,7 @@ def test_views_have_the_set_sizes_and_lengths() -> None:
 
 
 def test_global_views_show_more_of_the_frame_than_local_ones() -> None:
-    settings = replace(SMALL, global_area=(0.5, 0.7), local_area=(0.1, 0.2))
+    settings = SMALL.model_copy(update={"global_area": (0.5, 0.7), "local_area": (0.1, 0.2)})
     for seed in range(10):
         views = make_views(Reader(20, (200, 250)), 20, settings, np.random.default_rng(seed))
         shares = [view.box.height * view.box.width / (200 * 250) for view in views]
@@ -50,7 +49,7 @@ def test_global_views_show_more_of_the_frame_than_local_ones() -> None:
 
 
 def test_views_come_from_the_longest_span_allowed() -> None:
-    settings = replace(SMALL, max_span_frames=40)
+    settings = SMALL.model_copy(update={"max_span_frames": 40})
     reader = Reader(200)
     make_views(reader, 200, settings, np.random.default_rng(0))
     positions = [position for (position,) in reader.asked]
@@ -99,7 +98,7 @@ def test_flips_follow_their_probability() -> None:
     ramp = np.arange(60, dtype=np.uint8) * 4
     reader.video = np.broadcast_to(ramp[:, None], reader.video.shape).copy()
     for probability, falls in ((0.0, False), (1.0, True)):
-        settings = replace(SMALL, flip_probability=probability)
+        settings = SMALL.model_copy(update={"flip_probability": probability})
         for view in make_views(reader, 64, settings, np.random.default_rng(2)):
             first, last = view.frames[0, 0, [0, -1], 0].tolist()
             assert view.flip == falls
@@ -109,7 +108,7 @@ def test_flips_follow_their_probability() -> None:
 def test_float_views_keep_their_overshoot() -> None:
     reader = Reader(64)
     reader.video = np.random.default_rng(9).integers(0, 2, reader.video.shape, np.uint8) * 255
-    settings = replace(SMALL, resize_in_float=True)
+    settings = SMALL.model_copy(update={"resize_in_float": True})
     views = make_views(reader, 64, settings, np.random.default_rng(0))
     assert all(view.frames.dtype == np.float32 for view in views)
     assert all(view.frames.min() < 0 and view.frames.max() > 255 for view in views)
@@ -124,17 +123,17 @@ def test_switches_reach_the_draws() -> None:
 
     plain = boxes(SMALL)
     for switched in (
-        boxes(replace(SMALL, original_crop_boxes=True)),
-        boxes(replace(SMALL, original_short_clips=True)),
+        boxes(SMALL.model_copy(update={"original_crop_boxes": True})),
+        boxes(SMALL.model_copy(update={"original_short_clips": True})),
     ):
         assert any(not np.array_equal(a, b) for a, b in zip(plain, switched, strict=True))
 
 
 def test_colours_follow_their_probabilities() -> None:
-    settings = replace(SMALL, jitter_probability=1.0, grey_probability=0.0)
+    settings = SMALL.model_copy(update={"jitter_probability": 1.0, "grey_probability": 0.0})
     views = make_views(Reader(20), 20, settings, np.random.default_rng(0))
     assert all(view.colour.jitter and not view.colour.grey for view in views)
-    settings = replace(SMALL, jitter_probability=0.0, grey_probability=1.0)
+    settings = SMALL.model_copy(update={"jitter_probability": 0.0, "grey_probability": 1.0})
     views = make_views(Reader(20), 20, settings, np.random.default_rng(0))
     assert all(view.colour.grey and not view.colour.jitter for view in views)
 

@@ -7,14 +7,14 @@ from endofm.engine.ema import update_average
 from endofm.engine.optim import clip_each_gradient, parameter_groups, set_rates
 
 
-def _network() -> nn.Module:
+def _network() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2, bias=False))
 
 
 def test_biases_and_norms_are_exempt_from_decay_and_frozen_weights_are_in_no_group() -> None:
     network = _network()
-    network[2].weight.requires_grad_(requires_grad=False)
+    network[2].weight.requires_grad_(False)
     decayed, exempt = (group["params"] for group in parameter_groups(network))
     assert [p.shape for p in decayed] == [(4, 3)]
     assert len(exempt) == 3

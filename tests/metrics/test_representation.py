@@ -164,6 +164,15 @@ def test_scores_carry_interval_groups_and_chance() -> None:
         assert score.chance == pytest.approx(1 / 3)
 
 
+def test_scores_use_the_number_of_neighbours() -> None:
+    train = LabelledFeatures(np.eye(4), np.array([0, 1, 1, 1]), list("abcd"))
+    test = LabelledFeatures(np.eye(4)[:1] + 9, np.array([0]), ["e"])
+    near, far = (
+        representation_scores(train, test, k=k, num_resamples=2)["knn_accuracy"] for k in (1, 4)
+    )
+    assert (near.estimate.value, far.estimate.value) == (1, 0)
+
+
 def test_chance_is_always_answering_the_commonest_training_class() -> None:
     features = np.random.default_rng(12).normal(size=(10, 3))
     train = LabelledFeatures(features, np.array([0, 0, 0, 1, 1, 1, 1, 1, 1, 1]), list("abcdefghij"))

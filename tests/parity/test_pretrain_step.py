@@ -134,9 +134,9 @@ def test_six_steps(tag: str, golden: Callable[[str], Mapping[str, Any]]) -> None
     ).fit(_crops(tag, seed), range(NUM_STEPS))
 
     np.testing.assert_allclose(recorder.losses, vectors[f"{tag}/losses"], rtol=1e-6)
-    for step, ours in enumerate(norms):
+    for step, by_name in enumerate(norms):
         expected = vectors[f"{tag}/grad_norms"][step]
-        got = np.array([ours[name] for name in vectors[f"{tag}/grad_norm_names"]])
+        got = np.array([by_name[name] for name in vectors[f"{tag}/grad_norm_names"]])
         np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-5 + 1e-4 * expected.max())
     centre = vectors[f"{tag}/center/sample"]
     np.testing.assert_allclose(

@@ -90,9 +90,16 @@ def test_each_row_has_its_own_scale(tmp_path: Path) -> None:
     assert [row.frames for row in fainter[2:]] == [row.frames for row in rows[2:]]
 
 
+def test_even_attention_stays_grey(tmp_path: Path) -> None:
+    attention = 1 + 0.1 * np.random.default_rng(0).random((1, 2, 4, 4))
+    for row in attention_of(tmp_path / "a.npz", attention)[1:]:
+        assert np.ptp(pixels(row, 0), axis=2).max() < 12
+
+
 def test_no_attention_at_all_is_drawn_as_none(tmp_path: Path) -> None:
     rows = attention_of(tmp_path / "a.npz", np.zeros((2, 1, 3, 5)))
     assert len({tuple(row.frames) for row in rows[1:]}) == 1
+    assert pixels(rows[1], 0) == pytest.approx(0.8 * 90, abs=2)
 
 
 def test_a_run_without_pictures_has_none(tmp_path: Path) -> None:

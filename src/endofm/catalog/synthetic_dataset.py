@@ -1,13 +1,16 @@
 """A data set of synthetic endoscopy on disk, in the layout that every converter writes."""
 
 import json
+import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import cv2
@@ -168,15 +171,30 @@ def _map(
     executor = ProcessPoolExecutor(
         num_workers, mp_context=get_context("spawn"), initializer=_start_worker
     )
+    running: deque[Future[list[_Finding]]] = deque()
     try:
-        yield from executor.map(write, plans)
+        for plan in plans:
+            running.append(executor.submit(write, plan))
+            if len(running) > num_workers:  # few wait in line, so that a stop is quick
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
     finally:
         executor.shutdown(cancel_futures=True)
 
 
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops, workers finish their clip
+    Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _write_clip(

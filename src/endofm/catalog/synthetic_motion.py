@@ -59,7 +59,7 @@ def draw_motion(speed: float, rng: np.random.Generator) -> Motion:
         return draw_wobble(mean, sweep=sweep, period_s=period_s / speed, shake=0.006, rng=rng)
 
     return Motion(
-        depth=wobble(2.2, rng.uniform(0.5, 0.9), 9.0),
+        depth=wobble(2.2, rng.uniform(0.4, 0.8), 9.0),
         aside_x=wobble(0.0, 0.13, 7.0),
         aside_y=wobble(0.0, 0.13, 7.0),
         yaw=wobble(rng.uniform(-0.3, 0.3), 0.16, 6.0),

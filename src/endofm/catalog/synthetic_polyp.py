@@ -52,8 +52,8 @@ _TRAITS = {
         sink=0.5,
         num_buds=1,
         grooves=(0.0, 0.0),
-        scale_rgb=(0.70, 0.70, 0.70),
-        lift_rgb=(0.28, 0.24, 0.21),
+        scale_rgb=(0.64, 0.64, 0.64),
+        lift_rgb=(0.34, 0.30, 0.27),
     ),
 }
 POLYP_KINDS = tuple(_TRAITS)
@@ -121,7 +121,7 @@ def draw_polyp(
         height=height,
         lobes=(body, *buds),
         paint=np.append(rgb**2, patient.gloss).astype(np.float32),
-        tint=rng.uniform(0.45, 0.8),
+        tint=rng.uniform(0.55, 0.85),
         grooves=_groove_pattern(rng.uniform(*traits.grooves), rng=rng),
     )
 
@@ -184,7 +184,7 @@ def _box_around(polyp: Polyp, camera: Camera, pose: Pose) -> tuple[slice, slice]
 def _shade_foot(polyp: Polyp, paint: Map, *, points: Map) -> None:
     """Darken the wall at points (H, W, 3) where little light comes between it and the polyp."""
     away = (points - polyp.foot) * (1 / polyp.reach)
-    paint *= 1 - 0.35 * np.exp(-2 * dot(away, away))[..., None]
+    paint *= 1 - 0.45 * np.exp(-2.5 * np.square(dot(away, away)))[..., None]
 
 
 def meet(polyp: Polyp, eye: Map, rays: Map) -> tuple[Map, Map]:

@@ -46,9 +46,8 @@ def main(words: list[str]) -> None:
 def _defaults(words: list[str]) -> Arguments:
     """What applies where the command line says nothing: a preset, or the run to go on with."""
     preset, out = option(words, "--preset"), option(words, "--out")
-    resume = "--resume" in words
     values = read_preset("pretrain", preset) if preset else {}
-    if resume and out and (run := RunFolder(Path(out))).holds_run:
+    if "--resume" in words and out and (run := RunFolder(Path(out))).holds_run:
         if preset:
             raise RunError(f"{out} goes on with its own settings", "leave out --preset")
         values = read_yaml(run.config)
@@ -59,5 +58,5 @@ def _defaults(words: list[str]) -> Arguments:
         if name not in values:
             chosen[name] = tyro.MISSING
     return Arguments.model_construct(
-        config=PretrainConfig.model_construct(**chosen), preset=preset, resume=resume
+        config=PretrainConfig.model_construct(**chosen), preset=preset, resume=False
     )

@@ -17,7 +17,7 @@ class Arguments(Settings):
     runs: Positional[tuple[Path, ...]]
     """Run folders; several are shown side by side."""
     out: Path | None = None
-    """The page; report.html in the first run folder unless given."""
+    """The page; report.html in the run folder unless given; needed for several runs."""
 
 
 def main(words: list[str]) -> None:

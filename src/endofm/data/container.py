@@ -125,7 +125,8 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     codec = cast("VideoCodecContext | None", stream.codec_context)
     if codec is None:
         raise VideoError(
-            f"{path} is coded in a way that FFmpeg does not know", hint="re-encode it, as H.264 say"
+            f"{path} is coded in a way that FFmpeg does not know, or its header is damaged",
+            hint="copy it again from its source, or re-encode it",
         )
     check_size(path, height=codec.height, width=codec.width)
     return stream

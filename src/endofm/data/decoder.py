@@ -127,14 +127,17 @@ class FrameDecoder:
         """Frames from a key frame on, up to a gap: later ones may refer to what is missing."""
         expected = first
         for counted, frame in enumerate(self._decode_packets()):
-            number = counted
-            if self.index.number_of_pts:
-                number = self.index.number_of_pts.get(frame.pts, -1)
-            if number >= first:
+            number = self._number(frame, counted)
+            if number >= first:  # a frame before the key frame may lack its references
                 if number != expected:
                     return
                 yield number, frame
                 expected += 1
+
+    def _number(self, frame: VideoFrame, counted: int) -> int:
+        if not self.index.number_of_pts:
+            return counted
+        return -1 if frame.pts is None else self.index.number_of_pts.get(frame.pts, -1)
 
     def _decode_packets(self) -> Iterator[VideoFrame]:
         """Frames up to the first damaged one."""

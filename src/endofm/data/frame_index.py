@@ -10,6 +10,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -70,8 +71,16 @@ def index_packets(path: Path, container: InputContainer, stream: VideoStream) ->
     Raises:
         VideoError: There are no frames, or fewer than the container says.
     """
+    shows_all = stream.codec_context.codec.canonical_name != "vp8"
     packets = [
-        _Packet(p.pts, p.dts, p.duration or 0, p.is_keyframe, is_shown(p), p.is_corrupt)
+        _Packet(
+            p.pts,
+            p.dts,
+            p.duration or 0,
+            is_key=p.is_keyframe,
+            is_shown=not p.is_discard and (shows_all or _is_shown_by_vp8(p)),
+            is_corrupt=p.is_corrupt,
+        )
         for p in packets_of(container, stream)
         if p.size
     ]
@@ -117,6 +126,11 @@ def index_frames(path: Path, container: InputContainer, stream: VideoStream) -> 
     else:
         times_s = np.arange(len(pts)) / _stated_fps(stream)
     return FrameIndex(times_s, _mean_fps(stream, times_s), {}, [], [])
+
+
+def _is_shown_by_vp8(packet: "Packet[VideoStream]") -> bool:
+    """False for a packet that only serves as a reference (RFC 6386, section 9.1)."""
+    return bool(memoryview(packet)[0] & 0x10)
 
 
 def _check_complete(

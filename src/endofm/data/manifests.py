@@ -165,7 +165,7 @@ def scan(
     """Find the usable videos among folders, single videos and clip lists (``.csv``).
 
     Folders are searched to the bottom. Each video is opened and its ends decoded, several at a
-    time; those on a clip list are taken at its word. A video found twice counts once.
+    time. A video found twice counts once.
 
     Args:
         paths: Where to look, in the order that the result keeps.
@@ -219,16 +219,21 @@ def _candidates(path: Path) -> Sequence[Path | Video]:
 
 
 def _check(candidate: Path | Video, *, folder_fps: float, min_frames: int) -> Video | Skipped:
-    if isinstance(candidate, Video):
-        video = candidate
-    else:
-        try:
-            info = check_video(candidate, folder_fps=folder_fps)
-        except VideoError as error:
-            return Skipped(candidate, str(error))
-        video = Video(candidate, info.num_frames, info.fps, info.height, info.width)
+    """Open a video; one on a clip list keeps what the list says of it."""
+    listed = candidate if isinstance(candidate, Video) else None
+    path = listed.path if listed else candidate
+    assert isinstance(path, Path)
+    try:
+        info = check_video(path, folder_fps=listed.fps if listed else folder_fps)
+    except VideoError as error:
+        return Skipped(path, str(error))
+    video = listed or Video(path, info.num_frames, info.fps, info.height, info.width)
+    if info.num_frames < video.num_frames:
+        return Skipped(
+            path, f"{path}: has {info.num_frames} frames, its list says {video.num_frames}"
+        )
     if video.num_frames < min_frames:
-        return Skipped(video.path, f"has {video.num_frames} frames, at least {min_frames} needed")
+        return Skipped(path, f"{path}: has {video.num_frames} frames, at least {min_frames} needed")
     return video
 
 

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from endofm.errors import VideoError
 
 # It writes to stderr about a broken file, which is raised here.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+_GREY = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE)
 
 
 def read_tiff(path: Path) -> NDArray[np.uint8]:
@@ -34,43 +37,61 @@ def read_tiff(path: Path) -> NDArray[np.uint8]:
             page = file.pages.first
             assert isinstance(page, TiffPage), "the first page is always read in full"
             check_size(path, height=page.imagelength, width=page.imagewidth)
-            return _rgb(path, page, page.asarray())
+            return np.ascontiguousarray(_rgb(path, page))
     except VideoError:
         raise
     except Exception as error:  # tifffile raises whatever it stumbles over
-        raise _unreadable(path, error) from error
+        raise VideoError(
+            f"{path} is not a TIFF file, or is damaged or cut short",
+            hint="copy it again from its source, or leave it out",
+        ) from error
 
 
-def _unreadable(path: Path, error: Exception) -> VideoError:
-    if "imagecodecs" in str(error):
-        return VideoError(
-            f"{path} is compressed in a way that needs another package",
-            hint="pip install imagecodecs, or convert it to PNG",
-        )
-    return VideoError(
-        f"{path} is not a TIFF file, or is damaged or cut short",
-        hint="copy it again from its source, or leave it out",
-    )
-
-
-def _rgb(path: Path, page: TiffPage, samples: NDArray[Any]) -> NDArray[np.uint8]:
+def _rgb(path: Path, page: TiffPage) -> NDArray[np.uint8]:
+    try:
+        samples = page.asarray()
+    except ValueError as error:
+        if "imagecodecs" not in str(error):  # the package that has most decompressors
+            raise
+        return _decompress_with_opencv(path, page)
     if page.planarconfig == PLANARCONFIG.SEPARATE and samples.ndim == 3:
         samples = np.moveaxis(samples, 0, -1)  # (H, W, S)
     if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None:
-        colours = (page.colormap >> 8).astype(np.uint8)  # (3, colours)
-        return np.ascontiguousarray(np.moveaxis(colours[:, samples], 0, -1))  # (H, W, 3)
-    is_known = page.photometric in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB)
-    if not is_known or page.bitspersample not in (1, 8, 16) or samples.dtype.kind not in "bu":
-        kind = (
-            f"{PHOTOMETRIC(page.photometric).name} with {page.bitspersample} bits ({samples.dtype})"
-        )
-        raise VideoError(
-            f"{path} holds {kind}, which is not understood", hint="convert it to 8-bit PNG"
-        )
+        samples = np.moveaxis(page.colormap[:, samples], 0, -1)  # (H, W, 3) of 16 bits
+    elif page.photometric not in (*_GREY, PHOTOMETRIC.RGB) or page.bitspersample not in (1, 8, 16):
+        raise _not_understood(path, page)
     samples = samples.reshape(page.imagelength, page.imagewidth, -1)  # (H, W, S)
-    if page.photometric == PHOTOMETRIC.MINISWHITE:
-        samples = ~samples
-    colours = samples[..., [0, 1, 2] if samples.shape[-1] > 2 else [0, 0, 0]]  # (H, W, 3)
-    if page.bitspersample == 16:
-        return (colours >> 8).astype(np.uint8)
-    return colours.astype(np.uint8) * (255 if page.bitspersample == 1 else 1)
+    samples = samples[..., [0, 1, 2] if samples.shape[-1] > 2 else [0, 0, 0]]  # (H, W, 3)
+    picture = _high_byte(path, page, samples)
+    return ~picture if page.photometric == PHOTOMETRIC.MINISWHITE else picture
+
+
+def _high_byte(path: Path, page: TiffPage, samples: NDArray[Any]) -> NDArray[np.uint8]:
+    if samples.dtype == np.bool_:
+        return samples.astype(np.uint8) * np.uint8(255)
+    if samples.dtype == np.uint16:
+        return (samples >> 8).astype(np.uint8)
+    if samples.dtype == np.uint8:
+        return samples
+    raise _not_understood(path, page)
+
+
+def _decompress_with_opencv(path: Path, page: TiffPage) -> NDArray[np.uint8]:
+    """For kinds of compression that tifffile alone lacks, of which LZW is common."""
+    bgr = None
+    if page.photometric not in _GREY or page.samplesperpixel == 1:  # OpenCV misreads the others
+        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if bgr is None:
+        raise VideoError(
+            f"{path} is compressed in a way that needs another package",
+            hint="pip install imagecodecs, or convert it to PNG",
+        )
+    return _high_byte(path, page, bgr[..., ::-1])  # (H, W, 3)
+
+
+def _not_understood(path: Path, page: TiffPage) -> VideoError:
+    kind = f"{PHOTOMETRIC(page.photometric).name} of {page.bitspersample} bits"
+    return VideoError(
+        f"{path} holds {kind}, which is not understood", hint="convert it to 8-bit PNG"
+    )

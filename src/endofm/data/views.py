@@ -7,38 +7,39 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
+from endofm.config import Settings, Share
 from endofm.data.colour import ColourDraw, draw_colour
 from endofm.data.rng import Rng
 from endofm.data.sampling import view_indices
 from endofm.data.transforms import Box, crop_and_resize, random_resized_crop_box
 
 
-@dataclass(frozen=True)
-class ViewSettings:
+class ViewSettings(Settings):
     """How views are drawn; the defaults are the released recipe without its defects."""
 
-    global_frames: tuple[int, int] = (8, 16)
+    global_frames: tuple[PositiveInt, PositiveInt] = (8, 16)
     """Frames of the two global views, which the teacher sees."""
-    local_frames: tuple[int, ...] = (2, 2, 4, 4, 8, 8, 16, 16)
+    local_frames: tuple[PositiveInt, ...] = (2, 2, 4, 4, 8, 8, 16, 16)
     """Frames of each local view, which only the student sees."""
-    global_size_px: int = 224
+    global_size_px: PositiveInt = 224
     """Height and width of a global view."""
-    local_size_px: int = 96
+    local_size_px: PositiveInt = 96
     """Height and width of a local view."""
-    global_area: tuple[float, float] = (0.4, 1.0)
+    global_area: tuple[Share, Share] = (0.4, 1.0)
     """Smallest and largest share of a frame's area that a global view shows."""
-    local_area: tuple[float, float] = (0.05, 0.4)
+    local_area: tuple[Share, Share] = (0.05, 0.4)
     """Smallest and largest share of a frame's area that a local view shows."""
-    max_span_frames: int = 256
+    max_span_frames: PositiveInt = 256
     """Longest part of a clip that its views are drawn from."""
-    flip_probability: float = 0.5
+    flip_probability: Share = 0.5
     """Chance of mirroring a view left and right."""
-    jitter_probability: float = 0.8
+    jitter_probability: Share = 0.8
     """Chance of changing a view's brightness, contrast and saturation."""
     jitter_strength: tuple[float, float, float] = (0.4, 0.4, 0.2)
     """Largest change of brightness, contrast and saturation."""
-    grey_probability: float = 0.2
+    grey_probability: Share = 0.2
     """Chance of taking all colour from a view."""
     resize_in_float: bool = False
     """Resize in 32-bit floats and keep the overshoot as the original: four times the memory."""

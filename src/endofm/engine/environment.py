@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +17,7 @@ PACKAGES = ("endofm", "torch", "accelerate", "av", "numpy", "opencv-python-headl
 def describe_environment() -> dict[str, Any]:
     """Versions, machine and command line, as JSON's types."""
     return {
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": ["endofm", *sys.argv[1:]] if _is_ours() else sys.argv,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "platform": platform.platform(),
@@ -29,10 +28,10 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def free_bytes(path: Path) -> int:
-    """Room on the disk that ``path`` is or will be on."""
-    existing = next(p for p in [path.absolute(), *path.absolute().parents] if p.exists())
-    return shutil.disk_usage(existing).free
+def _is_ours() -> bool:
+    """Was the program started as ``endofm`` or ``python -m endofm``?"""
+    program = Path(sys.argv[0])
+    return program.stem == "endofm" or program.parts[-2:] == ("endofm", "__main__.py")
 
 
 def _version(package: str) -> str:

@@ -36,7 +36,7 @@ def make_accelerator(run: RunFolder, *, precision: str, trackers: tuple[str, ...
         return Accelerator(
             cpu=not on_gpu,
             mixed_precision="no" if precision == "fp32" else precision,
-            log_with=list(trackers),
+            log_with=list(trackers) or None,
             project_config=folders,
         )
     except ValueError as error:

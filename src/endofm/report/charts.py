@@ -17,7 +17,7 @@ COLOURS = ("#2f5fd0", "#e0662f", "#1a8f7a", "#8b4fc0", "#c0922b", "#c23b6b", "#4
 """Told apart with the usual kinds of colour blindness; more lines than colours begin again."""
 INK, PALE = "#5b6675", "#e6e9ee"
 ROUND_STEPS = [1, 2, 2.5, 5, 10]
-LEFT_IN, RIGHT_IN, TOP_IN, BOTTOM_IN = 0.6, 0.1, 0.22, 0.45
+LEFT_IN, RIGHT_IN, TOP_IN, BOTTOM_IN = 0.52, 0.1, 0.18, 0.45
 """Margins; the same everywhere, so that the charts of a page line up."""
 MAX_DRAWN_POINTS = 1000
 MARK_UP_TO = 12

@@ -20,6 +20,8 @@ from matplotlib.image import imsave
 from endofm.errors import RunError
 
 NUM_HEADS_SHOWN = 3
+FULL_COLOUR_TIMES = 2
+"""Even attention is left without colour rather than blown up until it looks like a choice."""
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 
 
@@ -65,7 +67,8 @@ def read_views(path: Path) -> Views | None:
 def read_attention(path: Path) -> tuple[Strip, ...] | None:
     """Rows of a grid: the frames, the mean of the heads over them, the most focused heads.
 
-    Each row has a scale of its own, from no attention to the row's largest, over all its frames.
+    Each row has a scale of its own over all its frames: colour begins at the row's mean and is
+    full at its largest value, or at ``FULL_COLOUR_TIMES`` the mean if nothing stands out so far.
 
     Raises:
         RunError: The file is damaged or holds something else.
@@ -98,11 +101,13 @@ def _most_focused(attention: np.ndarray) -> list[int]:
 def _overlay(frames: np.ndarray, attention: np.ndarray, label: str) -> Strip:
     """Attention (T, h, w) as heat over grey frames (T, H, W, 3)."""
     _check_frames(frames)
-    scale = max(float(attention.max()), 1e-12)
-    heat = np.stack([_enlarge(a / scale, frames.shape[1:3]) for a in attention])  # (T, H, W)
+    excess = attention / max(float(attention.mean()), 1e-12) - 1
+    scale = max(float(excess.max()), FULL_COLOUR_TIMES - 1)
+    heat = np.stack([_enlarge(e / scale, frames.shape[1:3]) for e in excess])  # (T, H, W)
+    heat = np.clip(heat, 0, 1)
     colour = 255 * colormaps["inferno"](heat)[..., :3]
     grey = (frames @ np.array(GREY_WEIGHTS))[..., None]
-    share = 0.25 + 0.6 * heat[..., None]
+    share = 0.2 + 0.65 * heat[..., None]
     mixed = (1 - share) * grey + share * colour
     return _strip(mixed.round().astype(np.uint8), label)
 

@@ -104,7 +104,7 @@ def read_run(folder: Path) -> RunRecord:
         raise RunError(f"{folder} holds no run", "name a folder that endofm pretrain has written")
     config = read_yaml(files.config)
     lines = [line for line in read_lines(files.metrics) if _is_number(line.get("step"))]
-    state = _read_facts(files.checkpoints / "last" / "state.json")
+    state = _read_facts(files.last_state)
     videos = _read_json(files.videos)
     reached = [line["step"] for line in lines] + [state.get("step")]
     return RunRecord(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from endofm.config import Settings
+from endofm.config import Settings, Share
 from endofm.data.views import ViewSettings
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ClipSettings(Settings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -60,8 +60,8 @@ class PretrainHooks:
         facts: dict[str, Any] = {"term": term, "seed": self.config.seed}
         tensors: dict[str, torch.Tensor] = {}
         if isinstance(batch, ViewBatch):
-            positions = batch.clip_index.tolist()
-            facts["clips"] = [self.clips[position].describe() for position in positions]
+            clips = [self.clips[position] for position in batch.clip_index.tolist()]
+            facts["clips"] = [{**asdict(clip), "path": str(clip.path)} for clip in clips]
             tensors = {f"view{i}": view.frames for i, view in enumerate(batch.views)}
         self.log.failure(step, facts, tensors)
 
@@ -79,6 +79,7 @@ class PretrainHooks:
                 tensors=self.task.tensors(),
                 facts={
                     "epoch": finished // self.task.schedule.steps_per_epoch,
+                    "num_steps": self.task.schedule.num_steps,
                     "scaler": scaler.state_dict() if scaler else None,
                 },
                 keep=self.config.keep,
