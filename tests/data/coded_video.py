@@ -98,6 +98,17 @@ def copy_packets(source: Path, target: Path, *, skip: int = 0, shift_frames: int
     return target
 
 
+def drop_frame_20(source: Path, target: Path) -> Path:
+    """Copy a QuickTime file of 40 frames so that packet 20 is empty: frame 19 is shown on."""
+    data = bytearray(source.read_bytes())
+    sizes_at = data.index(b"stsz") + 16
+    sizes = np.frombuffer(data, dtype=">u4", count=40, offset=sizes_at).copy()
+    sizes[19], sizes[20] = sizes[19] + sizes[20], 0
+    data[sizes_at : sizes_at + sizes.nbytes] = sizes.tobytes()
+    target.write_bytes(data)
+    return target
+
+
 def num_open_files() -> int:
     """How many files this process has open."""
     listing = Path("/proc/self/fd")

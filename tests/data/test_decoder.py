@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from av.video.frame import VideoFrame
 
 from endofm.data.decoder import FrameDecoder
 from endofm.errors import VideoError
-from tests.data.coded_video import SAMPLES, copy_packets, num_open_files, number_of
+from tests.data.coded_video import SAMPLES, copy_packets, drop_frame_20, num_open_files, number_of
 
 
 def number_in(frame: VideoFrame) -> int:
@@ -171,6 +172,40 @@ def test_damage_is_told_of_the_frames_that_it_spoils(
             f"{path} is damaged: frame {number} of 40 cannot be decoded; "
             "copy it again from its source, or re-encode what is left of it"
         )
+    decoder.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "packet_number"), [("h264_mp4", 1), ("h264_mp4", 7), ("mpeg4_mp4", 27)]
+)
+def test_frames_that_are_given_are_unharmed(
+    sample: Callable[[str], Path], tmp_path: Path, name: str, packet_number: int
+) -> None:
+    whole = opened(sample(name))
+    part = opened(damaged(sample(name), tmp_path / "a.mp4", packet_number=packet_number))
+    num_given = 0
+    for number in range(40):
+        expected = whole.frame(number).to_ndarray(format="rgb24")
+        with suppress(VideoError):
+            np.testing.assert_array_equal(part.frame(number).to_ndarray(format="rgb24"), expected)
+            num_given += 1
+    whole.close()
+    part.close()
+    assert 20 < num_given < 40
+
+
+def test_container_that_seeks_too_early(sample: Callable[[str], Path], work: Counter[str]) -> None:
+    decoder = opened(sample("wmv2_wmv"))
+    work.clear()
+    assert number_in(decoder.frame(13)) == 13
+    assert work["keys"] == 1
+    decoder.close()
+
+
+def test_frame_that_is_shown_on(sample: Callable[[str], Path], tmp_path: Path) -> None:
+    decoder = opened(drop_frame_20(sample("mjpeg_mov"), tmp_path / "a.mov"))
+    numbers = [number_in(decoder.frame(number)) for number in range(39)]
+    assert numbers == [*range(20), *range(21, 40)]
     decoder.close()
 
 

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from endofm.data.container import open_container
 from endofm.data.frame_index import FrameIndex, index_frames, index_packets
 from endofm.errors import VideoError
-from tests.data.coded_video import SAMPLES, coded_frame, copy_packets, write_frames
+from tests.data.coded_video import SAMPLES, coded_frame, copy_packets, drop_frame_20, write_frames
 
 COUNTED = {"h264_avi", "mpeg4_b_avi", "mpeg2_mpg"}
 
@@ -83,7 +83,13 @@ def test_frames_that_an_edit_list_hides_do_not_count(
     assert index.fps == 25
 
 
-def write_at(path: Path, ticks: list[int], *, time_base: Fraction, codec: str = "mpeg4") -> Path:
+def write_at(
+    path: Path,
+    ticks: list[int],
+    *,
+    time_base: Fraction,
+    codec_options: dict[str, str] | None = None,
+) -> Path:
     frames = []
     for number, tick in enumerate(ticks):
         rgb = VideoFrame.from_ndarray(coded_frame(number), format="rgb24")
@@ -94,7 +100,7 @@ def write_at(path: Path, ticks: list[int], *, time_base: Fraction, codec: str = 
     def prepare(stream: VideoStream) -> None:
         stream.codec_context.time_base = time_base
 
-    write_frames(path, frames, codec=codec, codec_options={"g": "12"}, prepare=prepare)
+    write_frames(path, frames, codec="mpeg4", codec_options=codec_options, prepare=prepare)
     return path
 
 
@@ -218,14 +224,25 @@ def test_stream_without_frames(sample: Callable[[str], Path], tmp_path: Path) ->
 def test_frame_that_is_shown_on_has_no_packet(
     sample: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    data = bytearray(sample("mjpeg_mov").read_bytes())
-    sizes_at = data.index(b"stsz") + 16
-    sizes = np.frombuffer(data, dtype=">u4", count=40, offset=sizes_at).copy()
-    sizes[19], sizes[20] = sizes[19] + sizes[20], 0
-    data[sizes_at : sizes_at + 160] = sizes.tobytes()
-    (tmp_path / "a.mov").write_bytes(data)
-    index = known(tmp_path / "a.mov")
+    index = known(drop_frame_20(sample("mjpeg_mov"), tmp_path / "a.mov"))
     np.testing.assert_allclose(index.times_s, np.delete(np.arange(40), 20) / 25)
+
+
+def test_last_frame_without_a_duration_is_no_loss(
+    sample: Callable[[str], Path], tmp_path: Path
+) -> None:
+    index = known(copy_packets(sample("vp9_webm"), tmp_path / "a.mkv"))
+    assert len(index.times_s) == 40
+    assert index.fps == 25
+
+
+def test_frames_that_avi_drops_leave_gaps_among_b_frames(tmp_path: Path) -> None:
+    ticks = [*range(10), *range(20, 30)]
+    path = write_at(tmp_path / "a.avi", ticks, time_base=Fraction(1, 25), codec_options={"bf": "2"})
+    assert from_packets(path) is None
+    times_s = by_decoding(path).times_s
+    np.testing.assert_allclose(times_s, np.array(ticks) / 25, atol=0.5)
+    assert times_s[-1] == pytest.approx(29 / 25, abs=0.05)
 
 
 def test_vp8_packets_that_are_not_shown_hold_no_frame(

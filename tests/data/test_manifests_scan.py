@@ -52,6 +52,13 @@ def test_scan_finds_folders_files_and_lists_in_order(tmp_path: Path) -> None:
     assert calls == [(k, 7) for k in range(1, 8)]
 
 
+def test_a_folder_with_a_list_is_what_the_list_says(tmp_path: Path) -> None:
+    listed = write_grey_video(tmp_path / "videos/a.mp4", 9)
+    write_grey_video(tmp_path / "masks/a.mp4", 9)
+    write_clip_list(tmp_path / "clips.csv", [Video(listed, 9, 25.0, 32, 48)])
+    assert [video.path for video in scan([tmp_path]).videos] == [listed]
+
+
 def test_scan_takes_the_rate_of_frame_folders_from_its_caller(tmp_path: Path) -> None:
     folder = tmp_path / "set/frames"
     folder.mkdir(parents=True)

@@ -120,13 +120,23 @@ def test_missing_decompressor_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("byte_order", ["<", ">"])
 def test_file_that_is_cut_short(
-    tmp_path: Path, share: float, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, share: float, byte_order: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    path = written(tmp_path, noise, photometric="rgb")
+    path = written(tmp_path, noise, photometric="rgb", byteorder=byte_order)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(VideoError, match="is not a TIFF file, or is damaged or cut short; copy"):
         read_image(path)
-    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+def test_directory_that_is_cut_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.tif"
+    cv2.imwrite(str(path), PICTURE)  # OpenCV writes the directory of tags behind the pixels
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(VideoError, match="is not a TIFF file, or is damaged or cut short; copy"):
+        read_image(path)
+    assert not caplog.records

@@ -141,12 +141,16 @@ class FrameDecoder:
 
     def _decode_packets(self) -> Iterator[VideoFrame]:
         """Frames up to the first damaged one."""
+        is_damaged = False
         for packet in packets_of(self._container, self._stream):
             try:
                 frames = packet.decode()
             except av.InvalidDataError:
-                return
+                is_damaged = True
+                frames = self._stream.codec_context.decode(None)  # those decoded before it
             for frame in frames:
                 if frame.is_corrupt:
                     return
                 yield frame
+            if is_damaged:
+                return

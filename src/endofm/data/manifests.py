@@ -18,6 +18,8 @@ from endofm.files import replacing
 
 REQUIRED_COLUMNS = ("path", "num_frames", "fps", "height", "width")
 OPTIONAL_COLUMNS = ("label", "split", "group")
+CLIP_LIST = "clips.csv"
+"""A folder that holds a list of this name is what the list says, not what lies around in it."""
 
 
 @dataclass(frozen=True)
@@ -164,8 +166,8 @@ def scan(
 ) -> Scan:
     """Find the usable videos among folders, single videos and clip lists (``.csv``).
 
-    Folders are searched to the bottom. Each video is opened and its ends decoded, several at a
-    time. A video found twice counts once.
+    Folders are searched to the bottom, unless they hold a ``clips.csv``. Each video is opened and
+    its ends decoded, several at a time. A video found twice counts once.
 
     Args:
         paths: Where to look, in the order that the result keeps.
@@ -212,6 +214,8 @@ def _candidates(path: Path) -> Sequence[Path | Video]:
         return read_clip_list(path)
     if not path.is_dir():
         return [path]
+    if (path / CLIP_LIST).is_file():
+        return read_clip_list(path / CLIP_LIST)
     videos = find_videos(path)
     if not videos:
         raise DataError(f"{path}: holds no video and no folder of frames", "name another folder")

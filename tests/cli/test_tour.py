@@ -1,0 +1,60 @@
+"""The commands one after another, as a new user would type them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Outcome
+
+pytestmark = pytest.mark.slow
+
+
+def test_from_synthetic_clips_to_features(endofm: Callable[..., Outcome], tmp_path: Path) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    made = endofm(
+        *("data", "synth", "--out", data, "--num-clips", 12, "--num-patients", 6),
+        *("--num-frames", 16, "--size-px", 64, "--num-workers", 0),
+    )
+    assert made.status == 0, made.err
+    trained = endofm(
+        *("pretrain", "--data", data / "videos", "--out", run, "--preset", "tiny"),
+        *("--steps", 3, "--num-workers", 0, "--batch-size", 4, "--optimiser.warmup-epochs", 0),
+        *("--probe.clips", data / "clips.csv", "--data-note", "synthetic"),
+    )
+    assert trained.status == 0, trained.err
+    assert trained.out.splitlines()[-1].startswith(f"done: {run}")
+    assert "k-NN accuracy" in trained.err
+    assert (run / "report.html").stat().st_size > 10_000
+    again = endofm("pretrain", "--data", data / "videos", "--out", run, "--preset", "tiny")
+    assert "already holds a run; add --resume" in again.err
+    resumed = endofm("pretrain", "--out", run, "--resume")
+    assert resumed.status == 0, resumed.err
+
+    features = tmp_path / "features.npz"
+    embedded = endofm(
+        "embed", data / "videos", "--weights", run, "--out", features, "--size-px", 64
+    )
+    assert embedded.status == 0, embedded.err
+    with np.load(features) as stored:
+        assert stored["features"].shape == (12, 192)
+
+    original, ours = tmp_path / "run.pth", tmp_path / "run.safetensors"
+    assert endofm("convert", run, original).status == 0
+    assert endofm("convert", original, ours).status == 0
+    other = tmp_path / "other.npz"
+    endofm("embed", data / "videos", "--weights", ours, "--out", other, "--size-px", 64)
+    with np.load(features) as first, np.load(other) as second:
+        np.testing.assert_array_equal(first["features"], second["features"])
+
+
+def test_the_demo_ends_with_a_page(endofm: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = endofm("demo", "--out", tmp_path / "demo", "--num-clips", 20, "--steps", 6)
+    assert outcome.status == 0, outcome.err
+    page = Path(outcome.out.splitlines()[-1])
+    text = page.read_text(encoding="utf-8")
+    assert "synthetic" in text
+    assert "k-NN" in text
+    refused = endofm("demo", "--out", tmp_path / "demo")
+    assert "add --overwrite" in refused.err
