@@ -77,9 +77,9 @@ def index_packets(path: Path, container: InputContainer, stream: VideoStream) ->
             p.pts,
             p.dts,
             p.duration or 0,
-            is_key=p.is_keyframe,
-            is_shown=not p.is_discard and (shows_all or _is_shown_by_vp8(p)),
-            is_corrupt=p.is_corrupt,
+            p.is_keyframe,
+            not p.is_discard and (shows_all or _is_shown_by_vp8(p)),
+            p.is_corrupt,
         )
         for p in packets_of(container, stream)
         if p.size

@@ -42,7 +42,9 @@ def check_video(path: Path | str, *, folder_fps: float = 30.0, num_threads: int 
     """What a video is, after a check that finds damage and truncation at little cost.
 
     A file must hold all the packets that its container lists; its first and its last frame must
-    decode. Of a folder no picture may be empty, and the first and the last must be readable.
+    decode, with all between the last and the key frame before it. (MPEG, WMV and fragmented MP4
+    state no length, so that a clean cut does not show.) Of a folder no picture may be empty, and
+    the first and the last must be readable.
 
     Args:
         path: The file or folder.
