@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from endofm.models import layers
-from endofm.models.layers import SLICE_TOKENS, Attention, Block, Mlp, drop_path
+from endofm.models.layers import SHORT_TOKENS, SLICE_TOKENS, Attention, Block, Mlp, drop_path
 
 
 @pytest.fixture(autouse=True)
@@ -88,11 +88,13 @@ def test_drop_path_of_rate_zero_is_the_identity() -> None:
     assert drop_path(x, 0.0) is x
 
 
-def test_attention_equals_written_out_sums() -> None:
+@pytest.mark.parametrize("length", [1, SHORT_TOKENS, SHORT_TOKENS + 1])
+@pytest.mark.parametrize("gradients", [False, True])
+def test_attention_equals_written_out_sums(length: int, gradients: bool) -> None:
     attention = Attention(dim=12, num_heads=3)
-    x = torch.randn(2, 5, 12)
+    x = torch.randn(2, length, 12)
     naive = [_naive_attention(attention, sequence) for sequence in x]
-    with torch.no_grad():
+    with torch.set_grad_enabled(gradients):
         torch.testing.assert_close(attention(x), torch.stack([out for out, _ in naive]))
         torch.testing.assert_close(attention.weights(x), torch.stack([w for _, w in naive]))
 
@@ -113,7 +115,7 @@ def test_sliced_mlp_equals_the_whole(num_tokens: int) -> None:
 
 
 def test_block_equals_written_out_sums() -> None:
-    block = _randomise(Block(dim=12, num_heads=3, mlp_ratio=4, drop_path=0.5)).eval()
+    block = _randomise(Block(dim=12, num_heads=3, mlp_ratio=4, drop_rate=0.5)).eval()
     tokens = torch.randn(2, 1 + 3 * 4, 12)
     kept = torch.ones(2, 3), torch.ones(2, 4), torch.ones(2)
     with torch.no_grad():
@@ -131,7 +133,7 @@ def test_drop_path_acts_on_patch_frame_and_clip(monkeypatch: pytest.MonkeyPatch)
         return x * next(draws).flatten().view(-1, *[1] * (x.ndim - 1))
 
     monkeypatch.setattr(layers, "drop_path", drawn)
-    block = _randomise(Block(dim=12, num_heads=3, mlp_ratio=4, drop_path=0.5)).train()
+    block = _randomise(Block(dim=12, num_heads=3, mlp_ratio=4, drop_rate=0.5)).train()
     tokens = torch.randn(2, 1 + 3 * 4, 12)
     with torch.no_grad():
         naive = _naive_block(block, tokens, 4, kept=kept)

@@ -153,7 +153,7 @@ def test_a_new_network_does_not_see_the_order_of_frames() -> None:
 
 def test_drop_path_rises_linearly_and_works_in_training_alone() -> None:
     model = _small(depth=5, drop_path=0.2)
-    rates = [block.drop_path for block in _blocks(model)]
+    rates = [block.drop_rate for block in _blocks(model)]
     assert rates == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
     clips = torch.randn(1, 3, 4, 32, 32)
     with torch.no_grad():

@@ -30,7 +30,7 @@ def arrays(golden: Callable[[str], Golden]) -> Golden:
 def backbone(arrays: Golden) -> TimeSformer:
     with torch.device("meta"):
         model = timesformer_base()
-    model = model.to_empty(device="cpu").eval().requires_grad_(False)
+    model = model.to_empty(device="cpu").eval()
     fill_module(model, int(arrays["seed"]))
     return model
 
@@ -53,20 +53,22 @@ def test_keys_are_the_originals(golden_keys: Callable[[str], dict[str, Any]]) ->
     assert ours == original
 
 
-def test_blocks_feature_and_logits(backbone: TimeSformer, arrays: Golden) -> None:
+@pytest.mark.parametrize("gradients", [False, True])  # inference on a CPU computes otherwise
+def test_blocks_feature_and_logits(backbone: TimeSformer, arrays: Golden, gradients: bool) -> None:
     outputs: list[Tensor] = []
     hooks = [
         block.register_forward_hook(lambda _module, _args, output: outputs.append(output))
         for block in backbone.blocks
     ]
-    feature = backbone(_clip(SMALLEST, arrays))
+    with torch.set_grad_enabled(gradients):
+        feature = backbone(_clip(SMALLEST, arrays)).detach()
     for hook in hooks:
         hook.remove()
     _check(feature, arrays, f"cls/{SMALLEST}")
     _check(feature, arrays, f"cls_float64/{SMALLEST}")
     assert len(outputs) == 12
     for index, output in enumerate(outputs):
-        _check(output, arrays, f"block{index}/{SMALLEST}")
+        _check(output.detach(), arrays, f"block{index}/{SMALLEST}")
     head = nn.Linear(768, 400)
     for name, parameter in head.named_parameters():
         values = fill_array(f"head.{name}", parameter.shape, int(arrays["seed"]))
@@ -75,6 +77,7 @@ def test_blocks_feature_and_logits(backbone: TimeSformer, arrays: Golden) -> Non
 
 
 @pytest.mark.slow
+@torch.no_grad()
 @pytest.mark.parametrize(
     "name",
     [
@@ -91,6 +94,7 @@ def test_feature(backbone: TimeSformer, arrays: Golden, name: str) -> None:
 
 
 @pytest.mark.slow
+@torch.no_grad()
 def test_tokens(backbone: TimeSformer, arrays: Golden) -> None:
     name = "1x3x8x224x224"
     tokens = backbone.tokens(_clip(name, arrays))
@@ -100,6 +104,7 @@ def test_tokens(backbone: TimeSformer, arrays: Golden) -> None:
 
 
 @pytest.mark.slow
+@torch.no_grad()
 @pytest.mark.parametrize("name", [SMALLEST, "1x3x8x224x224"])
 def test_last_attention(backbone: TimeSformer, arrays: Golden, name: str) -> None:
     _check(backbone.last_attention(_clip(name, arrays)), arrays, f"attn/{name}")

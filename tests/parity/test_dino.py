@@ -19,6 +19,8 @@ NUM_PROTOTYPES = 65536
 FRAMES = {"fixed8": (8,) * 10, "randfr": (8, 16, 2, 2, 4, 4, 8, 8, 16, 16)}
 NUM_CLIPS = {"fixed8": 2, "randfr": 1}
 
+Golden = Mapping[str, Any]
+
 
 def _network() -> ViewNetwork:
     with torch.device("meta"):
@@ -35,11 +37,23 @@ def test_keys_are_the_originals(
     assert ours == {key: entry["shape"] for key, entry in golden_keys(name).items()}
 
 
-@torch.no_grad()
-def _logits(views: list[Tensor], seed: int) -> Tensor:
-    network = _network().to_empty(device="cpu").eval()
-    fill_module(network, seed)
-    return network(views)
+@pytest.fixture(scope="module")
+def networks(golden: Callable[[str], Golden]) -> tuple[ViewNetwork, ViewNetwork]:
+    """Student and teacher."""
+    seed = int(golden("dino")["seed"])
+    student, teacher = (_network().to_empty(device="cpu").eval() for _ in range(2))
+    fill_module(student, seed)
+    fill_module(teacher, seed + 1000)
+    return student, teacher
+
+
+def _views(tag: str, seed: int) -> list[Tensor]:
+    views = []
+    for index, num_frames in enumerate(FRAMES[tag]):
+        size_px = 224 if index < 2 else 96
+        shape = (NUM_CLIPS[tag], 3, num_frames, size_px, size_px)
+        views.append(torch.from_numpy(make_input(f"{tag}:crop{index}", shape, seed)))
+    return views
 
 
 def _loss(student: Tensor, teacher: Tensor, centre: Tensor, temperature: float) -> float:
@@ -50,17 +64,14 @@ def _loss(student: Tensor, teacher: Tensor, centre: Tensor, temperature: float) 
 
 
 @pytest.mark.slow
+@torch.no_grad()
 @pytest.mark.parametrize("tag", ["fixed8", "randfr"])
-def test_logits_losses_and_centres(golden: Callable[[str], Mapping[str, Any]], tag: str) -> None:
+def test_logits_losses_and_centres(
+    golden: Callable[[str], Golden], networks: tuple[ViewNetwork, ViewNetwork], tag: str
+) -> None:
     arrays = golden("dino")
-    seed = int(arrays["seed"])
-    views = []
-    for index, num_frames in enumerate(FRAMES[tag]):
-        size_px = 224 if index < 2 else 96
-        shape = (NUM_CLIPS[tag], 3, num_frames, size_px, size_px)
-        views.append(torch.from_numpy(make_input(f"{tag}:crop{index}", shape, seed)))
-    student = _logits(views, seed)
-    teacher = _logits(views[:2], seed + 1000)
+    views = _views(tag, int(arrays["seed"]))
+    student, teacher = networks[0](views), networks[1](views[:2])
     compare(student.numpy(), arrays, f"{tag}/student_logits", rtol=1e-5, atol=1e-5)
     compare(teacher.numpy(), arrays, f"{tag}/teacher_logits", rtol=1e-5, atol=1e-5)
 

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 NORM_EPS = 1e-6
 INIT_STD = 0.02
+SHORT_TOKENS = 16
+"""Longest sequence that attends by plain products in CPU inference."""
 SLICE_TOKENS = 512
-"""Tokens that pass an MLP together on a CPU without gradients."""
+"""Tokens that pass an MLP together in CPU inference."""
 
 
 def drop_path(x: Tensor, rate: float) -> Tensor:
@@ -48,14 +50,19 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, L, D) -> (N, L, D)``."""
-        out = F.scaled_dot_product_attention(*self._heads(x))  # (N, heads, L, D/heads)
+        query, key, value = self._heads(x)
+        if _plain_cpu_inference(x) and query.dtype == torch.float32 and x.shape[1] <= SHORT_TOKENS:
+            # PyTorch's fused attention makes two library calls a sequence and head, which on
+            # several threads take four times as long as these batched products.
+            out = _weights(query, key) @ value
+        else:
+            out = F.scaled_dot_product_attention(query, key, value)
         return self.proj(out.transpose(1, 2).flatten(2))  # (N, L, D)
 
     def weights(self, x: Tensor) -> Tensor:
         """Attention from each token (row) to each token: ``(N, L, D) -> (N, heads, L, L)``."""
         query, key, _ = self._heads(x)
-        scale = query.shape[-1] ** -0.5
-        return (query * scale @ key.transpose(-2, -1)).softmax(-1)
+        return _weights(query, key)
 
     def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))  # (N, L, 3, heads, D/heads)
@@ -73,13 +80,13 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., D) -> (..., D)``."""
-        if x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if not _plain_cpu_inference(x):
             return self._layers(x)
-        # The hidden layer is the widest tensor of all: whole, it is new memory in every block, and
-        # the page faults cost up to a tenth of a forward pass. Slices reuse one piece in the cache.
+        # The hidden layer is the widest tensor of all. Whole, it is fresh memory in every block
+        # and costs thousands of page faults; slices of it reuse one piece that stays in the cache.
         rows = x.flatten(0, -2)  # (N, D)
         slices = rows.chunk(math.ceil(len(rows) / SLICE_TOKENS))
-        return torch.cat([self._layers(rows) for rows in slices]).view(x.shape)
+        return torch.cat([self._layers(piece) for piece in slices]).view(x.shape)
 
     def _layers(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x)))
@@ -88,13 +95,13 @@ class Mlp(nn.Module):
 class Block(nn.Module):
     """Attention over time, then over space, then an MLP, each added to its input.
 
-    Tokens are the class token, then for each patch its T frames. The drop path of ``drop_path``
-    works in training alone, on a patch over time, on a frame over space, on a clip in the MLP.
+    Tokens are the class token, then for each patch its T frames. In training alone, drop path at
+    ``drop_rate`` drops a patch over time, a frame over space, a clip in the MLP.
     """
 
-    def __init__(self, *, dim: int, num_heads: int, mlp_ratio: float, drop_path: float) -> None:
+    def __init__(self, *, dim: int, num_heads: int, mlp_ratio: float, drop_rate: float) -> None:
         super().__init__()
-        self.drop_path = drop_path
+        self.drop_rate = drop_rate
         self.norm1 = nn.LayerNorm(dim, eps=NORM_EPS)
         self.attn = Attention(dim=dim, num_heads=num_heads)
         self.temporal_norm1 = nn.LayerNorm(dim, eps=NORM_EPS)
@@ -127,7 +134,7 @@ class Block(nn.Module):
         return patches + time.view_as(patches)
 
     def _drop(self, x: Tensor) -> Tensor:
-        return drop_path(x, self.drop_path if self.training else 0.0)
+        return drop_path(x, self.drop_rate if self.training else 0.0)
 
 
 def _frames(class_token: Tensor, patches: Tensor) -> Tensor:
@@ -135,3 +142,14 @@ def _frames(class_token: Tensor, patches: Tensor) -> Tensor:
     batch, _, num_frames, _ = patches.shape
     copies = class_token[:, None].expand(batch, num_frames, 1, -1)
     return torch.cat([copies, patches.transpose(1, 2)], 2).flatten(0, 1)
+
+
+def _weights(query: Tensor, key: Tensor) -> Tensor:
+    scale = query.shape[-1] ** -0.5
+    return (query * scale @ key.transpose(-2, -1)).softmax(-1)
+
+
+def _plain_cpu_inference(x: Tensor) -> bool:
+    """Whether detours pay that gradients, a compiler or an exporter would have to follow."""
+    recorded = torch.is_grad_enabled() or torch.compiler.is_compiling()
+    return x.device.type == "cpu" and not recorded

@@ -69,7 +69,7 @@ class TimeSformer(nn.Module):
                 dim=embed_dim,
                 num_heads=num_heads,
                 mlp_ratio=mlp_ratio,
-                drop_path=drop_path * i / max(depth - 1, 1),
+                drop_rate=drop_path * i / max(depth - 1, 1),
             )
             for i in range(depth)
         )

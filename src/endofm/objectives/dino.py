@@ -1,7 +1,7 @@
 """Self-distillation over the views of a clip.
 
 DINO (Caron et al., ICCV 2021), equations 1-4; the two parts of the loss are those of Endo-FM
-(Wang et al., MICCAI 2023), equations 1 and 2. Logarithms and sums are float32 under any autocast.
+(Wang et al., MICCAI 2023). Logarithms and sums are float32 under any autocast.
 Axes: G global views (the teacher's), V views (the student's, the G global ones first), B clips,
 K prototypes; rows are view-major.
 """

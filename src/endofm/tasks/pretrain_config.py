@@ -50,6 +50,8 @@ class TeacherSettings(Settings):
     """Epochs over which the temperature moves."""
     centre_momentum: Share = 0.9
     """Share of the centre kept at a step."""
+    centre_batches: NonNegativeInt = 4
+    """Batches that the centre is measured on before the first step; the original starts at 0."""
     drop_path: bool = False
     """Let the teacher drop paths too, as the original did unawares."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Self
 
 import torch
@@ -91,6 +92,9 @@ class PretrainJob:
 
     def train(self, hooks: Hooks, *, first_step: int) -> int:
         """Do the steps from ``first_step`` on; the number of finished steps."""
+        num_batches = self.config.teacher.centre_batches * self.config.accumulate
+        if first_step == 0 and num_batches:
+            self.task.measure_centre(islice(self._micro_batches(0), num_batches))
         trainer = Trainer(
             task=self.task,
             model=self.task.student,

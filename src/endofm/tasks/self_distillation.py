@@ -7,7 +7,7 @@ Axes: B clips, V views, T frames, K prototypes, D features.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,17 @@ class SelfDistillation:
         self.centre = torch.zeros(1, len(gain), device=gain.device)  # (1, K)
         self.recent_features = torch.zeros(0, network.backbone.embed_dim)  # (<= 256, D)
         self._teacher_means: list[Tensor] = []  # (1, K) a micro-batch
+
+    def measure_centre(self, batches: Iterable[Any]) -> None:
+        """Start the centre at the mean of the teacher's logits instead of at zero.
+
+        A new teacher says nearly the same of every clip. Until a centre that starts at zero has
+        caught up with that, the student is drawn to say the same of every clip, too.
+        """
+        for batch in batches:
+            self._teacher_logits(self.prepare(batch)[: self.num_global])
+        self.centre = self.mean_over_processes(torch.stack(self._teacher_means).mean(dim=0))
+        self._teacher_means.clear()
 
     def rates(self, step: int) -> dict[str, float]:
         """The rates of one step."""
