@@ -4,7 +4,7 @@ BIN := .venv/bin
 DONE := .venv/.setup-done
 SOURCES := src tests benchmarks examples
 
-.PHONY: setup demo test test-fast check format bench bench-gpu clean
+.PHONY: setup demo test test-fast check format bench clean
 
 setup: $(DONE)
 
@@ -26,10 +26,10 @@ check: setup  ## format, lint, types, layers, spelling
 	$(BIN)/codespell $(SOURCES) docs README.md CHANGELOG.md
 
 test: check  ## all that can run without a GPU
-	$(BIN)/pytest -n 2 -m "not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not gpu"
 
 test-fast: check  ## what to run after every change
-	$(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 format: setup
 	$(BIN)/ruff format $(SOURCES)
@@ -38,9 +38,6 @@ format: setup
 bench: setup  ## ratios to what the machine could do, one JSON line a case
 	$(BIN)/python benchmarks/forward.py
 	$(BIN)/python benchmarks/loader.py
-
-bench-gpu: setup  ## needs CUDA
-	$(BIN)/python benchmarks/gpu.py
 
 clean:
 	rm -rf .venv demo runs build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -17,8 +17,8 @@ from endofm.report import write_report
 from endofm.tasks.pretrain import pretrain
 from endofm.tasks.pretrain_config import PretrainConfig
 
-NUM_FRAMES = 96
-"""Frames of a clip: 3.2 s, enough for views and quicker to render than the method's 5 s."""
+NUM_FRAMES = 64
+"""Frames of a clip: 2.1 s, enough for views and quicker to render than the method's 5 s."""
 SIZE_PX = 160
 
 
@@ -29,7 +29,7 @@ class Arguments(Settings):
     """A new folder."""
     overwrite: bool = False
     """Replace an earlier demo there."""
-    num_clips: PositiveInt = 96
+    num_clips: PositiveInt = 72
     """Clips to make."""
     steps: PositiveInt = 60
     """Steps to pre-train."""
