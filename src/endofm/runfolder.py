@@ -91,6 +91,13 @@ class RunFolder:
         """Has a run been started here?"""
         return self.config.is_file()
 
+    def require_run(self) -> None:
+        """Raise ``RunError`` where there is no run to go on with."""
+        if not self.holds_run:
+            raise RunError(
+                f"{self.path} holds no run to go on with", "check --out, or start one with --data"
+            )
+
     def refuse_if_taken(self) -> None:
         """Raise ``RunError`` where a new run would mix with something else."""
         if self.holds_run:

@@ -41,6 +41,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
         (["pretrain", "--data", "x", "--out", "y", "--seed", "-1"], "greater than or equal to 0"),
         (["pretrain", "--preset", "papr"], "no preset 'papr' for pretrain; choose paper, small"),
         (["pretrain", "--data", "/nowhere", "--out", "y"], "/nowhere: no such file or folder"),
+        (["pretrain", "--out", "x", "--resume"], "x holds no run to go on with; check --out"),
         (["embed", "/nowhere", "--weights", "w.pth", "--out", "f.npz"], "/nowhere: no such"),
         (["report", "/nowhere"], "/nowhere holds no run"),
         (["convert", "/nowhere.pth", "x.safetensors"], "/nowhere.pth"),

@@ -118,7 +118,7 @@ def test_too_few_clips_are_refused() -> None:
     with pytest.raises(DataError) as caught:
         StepSampler(3, 4, seed=0)
     assert str(caught.value) == (
-        "3 clips do not fill a batch of 4; add videos or set the batch size to 3 or less"
+        "3 clips do not fill a batch of 4; add videos or set --batch-size to 3 or less"
     )
 
 

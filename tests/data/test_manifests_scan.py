@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from endofm.data import manifests
-from endofm.data.manifests import Skipped, Video, scan, write_clip_list
+from endofm.data.manifests import Skipped, Video, scan, video_paths, write_clip_list
 from endofm.data.video import write_video
 from endofm.errors import DataError, VideoError
 
@@ -57,6 +57,8 @@ def test_a_folder_with_a_list_is_what_the_list_says(tmp_path: Path) -> None:
     write_grey_video(tmp_path / "masks/a.mp4", 9)
     write_clip_list(tmp_path / "clips.csv", [Video(listed, 9, 25.0, 32, 48)])
     assert [video.path for video in scan([tmp_path]).videos] == [listed]
+    assert video_paths(tmp_path) == video_paths(tmp_path / "clips.csv") == [listed]
+    assert video_paths(tmp_path / "masks") == [tmp_path / "masks/a.mp4"]
 
 
 def test_scan_takes_the_rate_of_frame_folders_from_its_caller(tmp_path: Path) -> None:

@@ -12,10 +12,9 @@ from tyro.conf import Positional
 
 from endofm.cli.arguments import parse
 from endofm.config import Settings
-from endofm.data.video import find_videos
+from endofm.data.manifests import video_paths
 from endofm.embedding import EmbedSettings, embed_videos
 from endofm.engine.weights import load
-from endofm.errors import DataError
 from endofm.progress import ProgressBar
 
 
@@ -23,7 +22,7 @@ class Arguments(Settings):
     """Write features of videos over time to one .npz file (no pickles in it)."""
 
     videos: Positional[tuple[Path, ...]]
-    """Videos, folders of frames, or folders to search for both."""
+    """Videos, folders of frames, folders to search for both, or clip lists (.csv)."""
     weights: str
     """Original .pth, our .safetensors, a run folder, or a Hub id."""
     out: Path
@@ -38,7 +37,7 @@ class Arguments(Settings):
 def main(words: list[str]) -> None:
     """Run the command."""
     arguments = parse(Arguments, words, prog="endofm embed")
-    videos = [video for path in arguments.videos for video in _videos(path)]
+    videos = [video for path in arguments.videos for video in video_paths(path)]
     backbone = load(arguments.weights).to(arguments.device)
     with ProgressBar("embedding", total=len(videos), unit="videos") as bar:
         done = embed_videos(
@@ -55,9 +54,3 @@ def main(words: list[str]) -> None:
         f"{done.path}: {done.num_windows} windows of {done.num_videos} videos, "
         f"{len(done.skipped)} skipped"
     )
-
-
-def _videos(path: Path) -> list[Path]:
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder", "check the spelling")
-    return (find_videos(path) or [path]) if path.is_dir() else [path]

@@ -47,6 +47,8 @@ def _defaults(words: list[str]) -> Arguments:
     """What applies where the command line says nothing: a preset, or the run to go on with."""
     preset, out = option(words, "--preset"), option(words, "--out")
     values = read_preset("pretrain", preset) if preset else {}
+    if "--resume" in words and out and not (preset or "--data" in " ".join(words)):
+        RunFolder(Path(out)).require_run()
     if "--resume" in words and out and (run := RunFolder(Path(out))).holds_run:
         if preset:
             raise RunError(f"{out} goes on with its own settings", "leave out --preset")

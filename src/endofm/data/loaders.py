@@ -55,12 +55,12 @@ class StepSampler:
         if num_clips < batch_size:
             raise DataError(
                 f"{num_clips} clips do not fill a batch of {batch_size}",
-                f"add videos or set the batch size to {num_clips} or less",
+                f"add videos or set --batch-size to {num_clips} or less",
             )
         if batch_size % num_processes:
             raise ConfigError(
                 f"a batch of {batch_size} clips cannot be shared by {num_processes} processes",
-                f"set the batch size to a multiple of {num_processes}",
+                f"set --batch-size to a multiple of {num_processes}",
             )
         self.num_clips = num_clips
         self.batch_size = batch_size

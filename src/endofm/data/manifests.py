@@ -197,6 +197,15 @@ def scan(
     return Scan(tuple(videos), tuple(skipped))
 
 
+def video_paths(path: Path) -> list[Path]:
+    """The videos of a folder, a clip list, or a single video, as ``scan`` finds them; unopened.
+
+    Raises:
+        DataError: The path is missing, the folder holds no video, or the clip list is wrong.
+    """
+    return [item.path if isinstance(item, Video) else item for item in _candidates(path)]
+
+
 def _without_repeats(paths: Sequence[Path]) -> Iterator[Path | Video]:
     seen: set[Path] = set()
     for path in paths:

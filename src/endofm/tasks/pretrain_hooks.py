@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -94,9 +95,15 @@ class PretrainHooks:
             for record in self.probe.records(backbone, step=finished, note=self.config.data_note):
                 self.log.probe(record)
                 if record["metric"] == "knn_accuracy":
+                    low, high = record["low"], record["high"]
+                    interval = (
+                        "no interval from a single group"
+                        if math.isnan(low)
+                        else f"[{low:.3f}, {high:.3f}]"
+                    )
                     self.progress.say(
                         f"step {finished}: k-NN accuracy {record['value']:.3f} "
-                        f"[{record['low']:.3f}, {record['high']:.3f}], n = {record['n']} "
+                        f"{interval}, n = {record['n']} "
                         f"({record['split']} of {record['list']}; chance {record['chance']:.3f})"
                     )
         self.accelerator.wait_for_everyone()
