@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -259,14 +260,14 @@ def _command(config: PretrainConfig, *extra: str) -> list[str]:
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_same_losses(make_config: MakeConfig) -> None:
-    whole = make_config(steps=30, save_every=3, num_workers=1)
+    whole = make_config(steps=14, save_every=3, num_workers=1)
     subprocess.run(_command(whole), check=True, capture_output=True)
-    killed = make_config(steps=30, save_every=3, num_workers=1, out=whole.out.parent / "killed")
-    kill_at = int(np.random.default_rng().integers(1, 25))
+    killed = make_config(steps=14, save_every=3, num_workers=1, out=whole.out.parent / "killed")
+    kill_at = int(np.random.default_rng().integers(1, 12))
     process = subprocess.Popen(_command(killed), stderr=subprocess.DEVNULL)
     metrics = RunFolder(killed.out).metrics
     while process.poll() is None and len(list(read_lines(metrics))) < kill_at:
-        pass
+        time.sleep(0.05)
     process.kill()
     process.wait()
     resume = [sys.executable, "-m", "endofm", "pretrain", "--out", str(killed.out), "--resume"]
