@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from endofm.models import layers
-from endofm.models.layers import SHORT_TOKENS, SLICE_TOKENS, Attention, Block, Mlp, drop_path
+from endofm.models.layers import SLICE_TOKENS, Attention, Block, Mlp, drop_path
 
 
 @pytest.fixture(autouse=True)
@@ -88,13 +88,12 @@ def test_drop_path_of_rate_zero_is_the_identity() -> None:
     assert drop_path(x, 0.0) is x
 
 
-@pytest.mark.parametrize("length", [1, SHORT_TOKENS, SHORT_TOKENS + 1])
-@pytest.mark.parametrize("gradients", [False, True])
-def test_attention_equals_written_out_sums(length: int, gradients: bool) -> None:
+@pytest.mark.parametrize("length", [1, 9])
+def test_attention_equals_written_out_sums(length: int) -> None:
     attention = Attention(dim=12, num_heads=3)
     x = torch.randn(2, length, 12)
     naive = [_naive_attention(attention, sequence) for sequence in x]
-    with torch.set_grad_enabled(gradients):
+    with torch.no_grad():
         torch.testing.assert_close(attention(x), torch.stack([out for out, _ in naive]))
         torch.testing.assert_close(attention.weights(x), torch.stack([w for _, w in naive]))
 
