@@ -1,8 +1,11 @@
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from endofm.files import replacing, write_text
+from endofm.files import append_text, replacing, write_text
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -39,3 +42,33 @@ def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
 def test_missing_parents_are_made(tmp_path: Path) -> None:
     write_text(tmp_path / "a" / "b" / "c.txt", "x\n")
     assert (tmp_path / "a" / "b" / "c.txt").read_bytes() == b"x\n"
+
+
+class FullDisk:
+    """An open file that nothing more fits into."""
+
+    def __enter__(self) -> "FullDisk":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def write(self, _text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("writer", [append_text, write_text])
+def test_an_error_of_the_disk_names_the_file(
+    writer: Callable[[Path, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "open", lambda *_, **__: FullDisk())
+    monkeypatch.setattr(Path, "write_text", lambda *_, **__: FullDisk().write(""))
+    with pytest.raises(OSError, match="No space left") as caught:
+        writer(tmp_path / "a.txt", "x")
+    assert caught.value.filename == str(tmp_path / "a.txt")
+
+
+def test_text_is_appended(tmp_path: Path) -> None:
+    for text in ("one\n", "two\n"):
+        append_text(tmp_path / "new" / "a.txt", text)
+    assert (tmp_path / "new" / "a.txt").read_text() == "one\ntwo\n"

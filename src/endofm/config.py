@@ -31,7 +31,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise _one_line(cls, error, where) from None
+            raise config_error(cls, error, where=where) from None
 
     def dump_yaml(self) -> str:
         """The settings as YAML that ``parse`` reads back to an equal object."""
@@ -90,7 +90,8 @@ def _different(prefix: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> l
     return names
 
 
-def _one_line(cls: type[Settings], error: ValidationError, where: str) -> ConfigError:
+def config_error(cls: type[Settings], error: ValidationError, *, where: str) -> ConfigError:
+    """The first complaint about values for ``cls`` in one line; ``where`` says what held them."""
     first = error.errors()[0]
     *groups, name = [str(part) for part in first["loc"]] or [where]
     group = f"[{'.'.join(groups)}]" if groups else where

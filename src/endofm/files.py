@@ -23,9 +23,28 @@ def replacing(path: Path) -> Iterator[Path]:
         if draft.is_dir() and path.exists():
             _remove(path)  # a folder cannot be replaced in one step
         draft.replace(path)
-    except BaseException:
+    except BaseException as error:
         _remove(draft)
+        if isinstance(error, OSError):
+            name_file(error, path)
         raise
+
+
+def append_text(path: Path, text: str) -> None:
+    """Append ``text`` as UTF-8; a kill or a full disk may leave its beginning."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        name_file(error, path)
+        raise
+
+
+def name_file(error: OSError, path: Path) -> None:
+    """Say which file an error is about, where the system did not: a full disk shows in writes."""
+    if error.errno is not None and error.filename is None:
+        error.filename = str(path)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from endofm.errors import RunError
-from endofm.files import write_text
+from endofm.files import append_text, write_text
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,7 @@ class RunFolder:
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
     """Append one JSON object as a line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(record) + "\n")
+    append_text(path, json.dumps(record) + "\n")
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

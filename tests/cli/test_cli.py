@@ -10,9 +10,11 @@ from tests.cli.conftest import Outcome
 
 Endofm = Callable[..., Outcome]
 
+PRETRAIN = ["pretrain", "--data", "x", "--out", "y"]
+
 
 def test_without_a_command_all_are_listed(endofm: Endofm) -> None:
-    for words in ([], ["--help"], ["data"]):
+    for words in ([], ["--help"], ["data", "--help"]):
         outcome = endofm(*words)
         assert outcome.status == 0
         assert all(name in outcome.out for name in COMMANDS)
@@ -21,7 +23,7 @@ def test_without_a_command_all_are_listed(endofm: Endofm) -> None:
 def test_an_unknown_command_is_told_in_one_line(endofm: Endofm) -> None:
     outcome = endofm("pertrain", "--data", "x")
     assert outcome.status == 2
-    assert outcome.err.startswith("error: no command 'pertrain'; choose one of: demo, data synth")
+    assert outcome.err.startswith("error: no command 'pertrain'; choose demo, data synth, pretrain")
     assert outcome.err.count("\n") == 1
 
 
@@ -37,8 +39,15 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     ("words", "message"),
     [
         (["pretrain", "--out", "x"], "Missing from endofm pretrain: --data"),
-        (["pretrain", "--data", "x", "--out", "y", "--stpes", "3"], "--stpes"),
-        (["pretrain", "--data", "x", "--out", "y", "--seed", "-1"], "greater than or equal to 0"),
+        (["data"], "no command 'data'; choose data synth"),
+        (["data", "snyth"], "no command 'data snyth'; choose data synth"),
+        ([*PRETRAIN, "--stpes", "3"], "there is no option --stpes; did you mean --steps?"),
+        ([*PRETRAIN, "--zzz=3"], "there is no option --zzz; see endofm pretrain --help"),
+        ([*PRETRAIN, "--steps", "x"], "--steps does not take 'x'; it takes INT"),
+        ([*PRETRAIN, "--clip.target_fps=x"], "--clip.target-fps does not take 'x'; it takes FLOAT"),
+        ([*PRETRAIN, "--seed", "-1"], "option 'seed': Input should be greater than or equal to 0"),
+        ([*PRETRAIN, "--views.local-frames", "0"], "Input should be greater than 0; see endofm"),
+        ([*PRETRAIN, "--preset", "tiny", "--preset", "small"], "--preset is there 2 times; give"),
         (["pretrain", "--preset", "papr"], "no preset 'papr' for pretrain; choose paper, small"),
         (["pretrain", "--data", "/nowhere", "--out", "y"], "/nowhere: no such file or folder"),
         (["pretrain", "--out", "x", "--resume"], "x holds no run to go on with; check --out"),
@@ -76,7 +85,8 @@ def _raising(error: BaseException) -> Callable[[list[str]], None]:
     [
         (OSError(errno.ENOSPC, "No space left", "/x/y"), (2, "error: /x/y: No space left; make")),
         (RuntimeError("two\nlines"), (2, "error: unexpected RuntimeError: two lines; --debug")),
-        (KeyboardInterrupt(), (130, "interrupted")),
+        (KeyboardInterrupt(), (130, "interrupted\n")),
+        (KeyboardInterrupt("all is kept"), (130, "interrupted: all is kept\n")),
     ],
 )
 def test_nothing_reaches_a_user_as_a_traceback(

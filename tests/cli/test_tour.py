@@ -1,5 +1,6 @@
 """The commands one after another, as a new user would type them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,18 +34,17 @@ def test_from_synthetic_clips_to_features(endofm: Callable[..., Outcome], tmp_pa
     assert resumed.status == 0, resumed.err
 
     features = tmp_path / "features.npz"
-    embedded = endofm(
-        "embed", data / "videos", "--weights", run, "--out", features, "--size-px", 64
-    )
+    embedded = endofm("embed", data / "videos", "--weights", run, "--out", features)
     assert embedded.status == 0, embedded.err
     with np.load(features) as stored:
         assert stored["features"].shape == (12, 192)
+        assert json.loads(str(stored["settings"]))["size_px"] == 96  # as the run was trained
 
     original, ours = tmp_path / "run.pth", tmp_path / "run.safetensors"
     assert endofm("convert", run, original).status == 0
     assert endofm("convert", original, ours).status == 0
     other = tmp_path / "other.npz"
-    endofm("embed", data / "videos", "--weights", ours, "--out", other, "--size-px", 64)
+    endofm("embed", data / "videos", "--weights", ours, "--out", other, "--size-px", 96)
     with np.load(features) as first, np.load(other) as second:
         np.testing.assert_array_equal(first["features"], second["features"])
 

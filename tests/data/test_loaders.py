@@ -235,6 +235,21 @@ def test_workers_use_one_thread_and_leave_ctrl_c_to_the_main_process() -> None:
     assert states == [(signal.SIG_IGN, 1, 1)]
 
 
+class AskedToEnd(Dataset[int]):
+    """Its process gets as many SIGTERM as the key says."""
+
+    def __getitem__(self, key: int) -> int:
+        for _ in range(key):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return key
+
+
+def test_a_worker_outlives_one_request_to_end_but_not_two() -> None:
+    assert list(Loader(AskedToEnd(), [[1]], collate=list, num_workers=1)) == [[1]]
+    with pytest.raises(DataError, match="was killed"):
+        list(Loader(AskedToEnd(), [[2]], collate=list, num_workers=1))
+
+
 def test_finite_batches_can_be_gone_through_again() -> None:
     loader = Loader(NoiseClips(), [[(0, 1)], [(0, 2), (0, 3)]], collate=collate_views)
     for _ in range(2):

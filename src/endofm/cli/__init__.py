@@ -6,6 +6,7 @@ A command's module is imported when the command is called, so that ``endofm --he
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -38,9 +39,12 @@ def run(argv: Sequence[str]) -> int:
             return 0
         command: Callable[[list[str]], None] = import_module(f"endofm.cli.{name}").main
         command(arguments)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(": ".join(["interrupted", *interrupt.args]), file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except Exception as error:
         if debug:
             raise
@@ -54,9 +58,11 @@ def _split(words: list[str]) -> tuple[str, list[str]]:
     for length in (2, 1):
         if (name := " ".join(words[:length])) in COMMANDS:
             return COMMANDS[name][0], words[length:]
-    group = [word for word in words if not word.startswith("-")]
-    if group and not any(name.startswith(f"{group[0]} ") for name in COMMANDS):
-        raise EndofmError(f"no command {group[0]!r}", f"choose one of: {', '.join(COMMANDS)}")
+    typed = [word for word in words if not word.startswith("-")]
+    if typed and not {"-h", "--help"} & set(words):
+        group = [name for name in COMMANDS if name.startswith(f"{typed[0]} ")]
+        wrong = " ".join(typed[:2]) if group else typed[0]
+        raise EndofmError(f"no command {wrong!r}", f"choose {', '.join(group or COMMANDS)}")
     return "", []
 
 

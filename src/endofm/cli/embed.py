@@ -10,12 +10,14 @@ import torch
 import tyro
 from tyro.conf import Positional
 
-from endofm.cli.arguments import parse
-from endofm.config import Settings
+from endofm.cli.arguments import option, parse
+from endofm.config import Settings, read_yaml
 from endofm.data.manifests import video_paths
 from endofm.embedding import EmbedSettings, embed_videos
 from endofm.engine.weights import load
 from endofm.progress import ProgressBar
+from endofm.runfolder import RunFolder
+from endofm.tasks.pretrain_config import PretrainConfig
 
 
 class Arguments(Settings):
@@ -36,7 +38,7 @@ class Arguments(Settings):
 
 def main(words: list[str]) -> None:
     """Run the command."""
-    arguments = parse(Arguments, words, prog="endofm embed")
+    arguments = parse(Arguments, words, prog="endofm embed", default=_defaults(words))
     videos = [video for path in arguments.videos for video in video_paths(path)]
     backbone = load(arguments.weights).to(arguments.device)
     with ProgressBar("embedding", total=len(videos), unit="videos") as bar:
@@ -54,3 +56,16 @@ def main(words: list[str]) -> None:
         f"{done.path}: {done.num_windows} windows of {done.num_videos} videos, "
         f"{len(done.skipped)} skipped"
     )
+
+
+def _defaults(words: list[str]) -> Arguments:
+    """What applies where the command line says nothing: frames as large as the run trained on."""
+    fields = {
+        name: tyro.MISSING if field.is_required() else field.default
+        for name, field in Arguments.model_fields.items()
+    }
+    weights = option(words, "--weights")
+    if weights and (run := RunFolder(Path(weights))).holds_run:
+        config = PretrainConfig.parse(read_yaml(run.config), where=str(run.config))
+        fields["settings"] = EmbedSettings(size_px=config.views.global_size_px)
+    return Arguments.model_construct(**fields)

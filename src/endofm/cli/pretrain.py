@@ -32,15 +32,19 @@ class Arguments(Settings):
 def main(words: list[str]) -> None:
     """Run the command."""
     arguments = parse(Arguments, words, prog="endofm pretrain", default=_defaults(words))
-    result = pretrain(arguments.config, resume=arguments.resume)
+    run = RunFolder(arguments.config.out)
+    try:
+        result = pretrain(arguments.config, resume=arguments.resume)
+    except KeyboardInterrupt:
+        kept = "what was saved before is kept" if run.last_state.exists() else "nothing is saved"
+        raise KeyboardInterrupt(f"{kept} in {run.path}") from None
     page = write_report([result.run])
-    if result.finished:
-        print(f"done: {result.run} (weights: checkpoints/last, page: {page})")
-    else:
-        print(
-            f"stopped after step {result.steps} of {result.num_steps}, saved in {result.run}; "
+    if not result.finished:
+        raise KeyboardInterrupt(
+            f"step {result.steps} of {result.num_steps} is saved in {result.run}; "
             f"go on with: endofm pretrain --out {result.run} --resume"
         )
+    print(f"done: {result.run} (weights: checkpoints/last, page: {page})")
 
 
 def _defaults(words: list[str]) -> Arguments:

@@ -4,6 +4,7 @@ import functools
 import itertools
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import FrameType
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import cv2
@@ -207,7 +208,16 @@ def _collate_or_fail(
 
 
 def _start_worker(_worker: int) -> None:
-    """One thread a worker; Ctrl-C is for the main process, which still wants its batch."""
+    """One thread a worker; a request to stop is for the main process, which still wants its batch.
+
+    A scheduler sends its SIGTERM to all processes. A second one does end a worker: the main process
+    asks so of a worker that hangs.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _ignore_once)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+
+
+def _ignore_once(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)

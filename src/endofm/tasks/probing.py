@@ -69,8 +69,8 @@ def read_probe(config: PretrainConfig) -> Probe:
     """Read the labelled clip list that a pre-training is probed on.
 
     Raises:
-        DataError: The list has no labels, a single class, no ``train`` or no held-out split, or a
-            group (patient, video) in both.
+        DataError: The list has no labels, a single class, no ``train`` or no held-out split, a
+            class that ``train`` lacks, or a group (patient, video) in both.
     """
     path = config.probe.clips
     assert path is not None, "nothing to probe"
@@ -90,9 +90,16 @@ def read_probe(config: PretrainConfig) -> Probe:
             f"{path}: group {shared[0]!r} is in both 'train' and {split!r}",
             "keep all videos of a patient in one split",
         )
-    classes = sorted({clip.label for clip in [*train, *held_out]})
+    classes = sorted({clip.label for clip in train})
     if len(classes) < 2:
-        raise DataError(f"{path}: has the single label {classes[0]!r}", "two classes are needed")
+        raise DataError(
+            f"{path}: split 'train' has the single label {classes[0]!r}", "two classes are needed"
+        )
+    if unknown := sorted({clip.label for clip in held_out} - set(classes)):
+        raise DataError(
+            f"{path}: label {unknown[0]!r} is in {split!r} but not in 'train'",
+            "no neighbour can be of that class: add it to train, or leave its rows out",
+        )
     sizes = {"num_frames": config.probe.num_frames, "size_px": config.views.global_size_px}
     return Probe(
         list_name=path.name,
