@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from endofm.embedding import embed as embed
-    from endofm.engine.weights import load as load
+    from endofm.engine.loading import load as load
     from endofm.tasks.pretrain import pretrain as pretrain
     from endofm.tasks.pretrain_config import PretrainConfig as PretrainConfig
 
 _HOMES = {
     "PretrainConfig": "endofm.tasks.pretrain_config",
     "embed": "endofm.embedding",
-    "load": "endofm.engine.weights",
+    "load": "endofm.engine.loading",
     "pretrain": "endofm.tasks.pretrain",
 }
 

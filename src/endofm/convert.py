@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from endofm.engine.checkpoint import STATE, TRAINING
-from endofm.engine.layouts import recognise
-from endofm.engine.sources import locate
+from endofm.engine.layouts import original_classifier, recognise
+from endofm.engine.sources import CLASSIFIER, locate
 from endofm.engine.structure import flatten, unflatten
 from endofm.engine.weights import (
     STRUCTURE,
@@ -90,6 +90,8 @@ def _complete_checkpoint(source: str | Path) -> dict[Any, Any]:
     tree = read_checkpoint(path)
     if not path.is_dir():
         return tree
+    if CLASSIFIER in tree:
+        return dict(original_classifier(tree[CLASSIFIER]))
     if "student" in tree:
         tree["student"] = {f"module.{key}": value for key, value in tree["student"].items()}
     return {**tree, **_progress(path)}

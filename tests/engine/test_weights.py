@@ -8,8 +8,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from endofm.engine.loading import load
 from endofm.engine.weights import (
-    load,
     load_backbone,
     load_state,
     network_state,

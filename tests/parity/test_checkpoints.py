@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from endofm.convert import convert
+from endofm.engine.loading import load
 from endofm.engine.sources import NETWORKS
-from endofm.engine.weights import load, load_backbone, network_state
+from endofm.engine.weights import load_backbone, network_state
 from endofm.models.timesformer import TimeSformer
 from tests.parity.golden_fill import compare, fill_array, make_input
 

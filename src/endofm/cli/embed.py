@@ -14,7 +14,7 @@ from endofm.cli.arguments import option, parse
 from endofm.config import Settings, read_yaml
 from endofm.data.manifests import video_paths
 from endofm.embedding import EmbedSettings, embed_videos
-from endofm.engine.weights import load
+from endofm.engine.loading import load
 from endofm.progress import ProgressBar
 from endofm.runfolder import RunFolder
 from endofm.tasks.pretrain_config import PretrainConfig

@@ -3,7 +3,8 @@
 ==============  ==================================================================================
 pretraining     ``student`` (``module.backbone.*``, ``module.head.*``) and ``teacher``
                 (``backbone.*``, ``head.*``), beside optimizer, epoch and centre; DINO's too
-classifier      ``backbone_state_dict`` (``module.*``) and ``state_dict`` (``module.linear.*``)
+classifier      ``backbone_state_dict`` (``module.*``) and ``state_dict`` (``module.linear.*``);
+                ours is flat or under ``classifier``: ``backbone.*``, ``linear.*``, ``pool.*``
 view_network    flat, or under ``state_dict`` or ``model``: ``backbone.*`` and perhaps ``head.*``
 backbone        flat or under these names: a TimeSformer, perhaps with a linear ``head.*``
 image_backbone  the same of a ViT for images: no ``temporal_*``, no ``time_embed``
@@ -21,13 +22,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from endofm.engine.sources import NETWORKS
+from endofm.engine.sources import CLASSIFIER, NETWORKS
 from endofm.errors import WeightsError
 from endofm.models.timesformer import PATCH_PX
 
 State = dict[str, Tensor]
 
-_WRAPPERS = ("backbone_state_dict", "state_dict", "model")
+_WRAPPERS = (CLASSIFIER, "backbone_state_dict", "state_dict", "model")
+_CLASSIFIER_PARTS = ("linear.", "pool.")
 _HEAD_CHANNELS = 64
 _SHAPE_GIVERS = {  # what tells the architecture, and how many axes it has
     "patch_embed.proj.weight": 4,
@@ -45,13 +47,13 @@ _IMAGE_SHAPES = {  # 0 stands for any size
 def recognise(tree: Mapping[Any, Any]) -> str:
     """The layout's name, one of the module's table."""
     held = [name for name in NETWORKS if _holds(tree, name)]
-    state = select_state(tree, held[0] if held else NETWORKS[0], source="")
+    state = select_state(tree, (held or NETWORKS)[0], source="")
     backbone, _ = split_network(state)
     if not has_blocks(backbone):
         return "weights"
     if held:
         return "pretraining"
-    if _holds(tree, "backbone_state_dict"):
+    if _holds(tree, "backbone_state_dict") or "linear.weight" in state:
         return "classifier"
     if _is_wrapped(state):
         return "view_network"
@@ -89,6 +91,35 @@ def split_network(state: State) -> tuple[State, State]:
     if _is_wrapped(state):
         return _below("backbone.", state), _below("head.", state)
     return {key: value for key, value in state.items() if not key.startswith("head.")}, {}
+
+
+def classifier_state(tree: Mapping[Any, Any], *, source: str | Path) -> State:
+    """What a classifier has behind its backbone, without the ``module.`` of the original.
+
+    Raises:
+        WeightsError: The checkpoint is no classifier's.
+    """
+    whole = tree.get("state_dict") if _holds(tree, "backbone_state_dict") else None
+    held = [name for name in NETWORKS if _holds(tree, name)]
+    state = select_state(whole or tree, (held or NETWORKS)[0], source=source)
+    head = {key: value for key, value in state.items() if key.startswith(_CLASSIFIER_PARTS)}
+    if head.get("linear.weight", torch.empty(0)).ndim != 2:
+        raise WeightsError(
+            f"{source} holds no classifier",
+            "give a fine-tuned checkpoint, or train one with endofm finetune classify",
+        )
+    return head
+
+
+def original_classifier(state: State) -> dict[str, State]:
+    """A classifier of ours in the original's layout."""
+    head = {k: v for k, v in state.items() if k.startswith(_CLASSIFIER_PARTS)}
+    return {
+        "backbone_state_dict": {
+            f"module.{key}": value for key, value in _below("backbone.", state).items()
+        },
+        "state_dict": {f"module.{key}": value for key, value in head.items()},
+    }
 
 
 def has_blocks(backbone: State) -> bool:

@@ -12,6 +12,9 @@ from endofm.errors import WeightsError
 from endofm.runfolder import RunFolder
 
 NETWORKS = ("teacher", "student")
+"""The two networks of a pre-training."""
+CLASSIFIER = "classifier"
+"""The network of a fine-tuned classifier."""
 _HUB_FILE = "model.safetensors"
 _HUB_ID = re.compile(
     r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(/(?P<file>[\w.-]+\.safetensors))?"
@@ -23,7 +26,8 @@ def locate(source: str | Path) -> Path:
     """The file or the checkpoint folder that ``source`` stands for.
 
     Args:
-        source: A weights file; a run folder, which stands for its newest checkpoint; a checkpoint
+        source: A weights file; a run folder, which stands for its best checkpoint or, where none
+            is marked so, its newest; a checkpoint
             folder; or a Hub id, ``org/name`` or ``org/name/file.safetensors``. Text that names
             something here, or looks as if it should, is never sent to the Hub.
 
@@ -43,7 +47,7 @@ def locate(source: str | Path) -> Path:
 
 def network_files(checkpoint: Path) -> dict[str, Path]:
     """The weights of a checkpoint folder by network."""
-    files = {name: checkpoint / f"{name}.safetensors" for name in NETWORKS}
+    files = {name: checkpoint / f"{name}.safetensors" for name in (*NETWORKS, CLASSIFIER)}
     return {name: file for name, file in files.items() if file.is_file()}
 
 
@@ -54,7 +58,8 @@ def _looks_local(path: Path) -> bool:
 
 def _checkpoint(folder: Path) -> Path:
     checkpoints = RunFolder(folder).checkpoints
-    checkpoint = checkpoints / "last" if checkpoints.is_dir() else folder
+    marked = [checkpoints / name for name in ("best", "last") if (checkpoints / name).is_dir()]
+    checkpoint = marked[0] if marked else checkpoints if checkpoints.is_dir() else folder
     if not network_files(checkpoint):
         raise WeightsError(
             f"{folder} holds no finished checkpoint",

@@ -36,24 +36,12 @@ STRUCTURE = "structure"
 """Key in a file's metadata for what ``flatten`` leaves beside the tensors."""
 
 
-def load(source: str | Path) -> TimeSformer:
-    """The backbone of any weights we know, ready to compute features.
-
-    Args:
-        source: An original ``.pth``, our ``.safetensors``, a run folder, or a Hub id such as
-            ``org/name``.
-
-    Raises:
-        WeightsError: The weights are missing, unsafe, damaged, or of another model.
-    """
-    return load_backbone(source)
-
-
 def load_backbone(source: str | Path, *, network: str = "teacher", **overrides: Any) -> TimeSformer:
     """A TimeSformer in eval mode, float32, on the CPU, built to the shapes of its weights.
 
     Args:
-        source: See ``load``.
+        source: An original ``.pth``, our ``.safetensors``, a run folder, or a Hub id such as
+            ``org/name``.
         network: ``teacher`` or ``student``, where the source holds both.
         **overrides: Arguments of ``TimeSformer`` that take the place of the inferred ones.
 
@@ -75,7 +63,7 @@ def backbone_state(source: str | Path, *, network: str = "teacher") -> State:
     al. 2021, §4). The tensors may be mapped from the file: copy what you keep.
 
     Args:
-        source: See ``load``.
+        source: See ``load_backbone``.
         network: ``teacher`` or ``student``, where the source holds both.
 
     Raises:
@@ -88,7 +76,7 @@ def network_state(source: str | Path, *, network: str = "teacher") -> State:
     """What pre-training starts from: ``backbone.*`` and, where the source has one, ``head.*``.
 
     Args:
-        source: See ``load``.
+        source: See ``load_backbone``.
         network: ``teacher`` or ``student``, where the source holds both.
 
     Raises:
@@ -143,7 +131,7 @@ def read_checkpoint(source: str | Path) -> dict[Any, Any]:
     A checkpoint folder of ours gives its ``teacher`` and ``student``.
 
     Args:
-        source: See ``load``.
+        source: See ``load_backbone``.
 
     Raises:
         WeightsError: The source is missing, unsafe or damaged.

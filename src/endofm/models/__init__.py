@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from endofm.models.classifier import Classifier
 from endofm.models.dino_head import DINOHead, ViewNetwork
 from endofm.models.timesformer import (
     TimeSformer,
@@ -18,6 +19,7 @@ MODELS: dict[str, Callable[..., TimeSformer]] = {
 
 __all__ = [
     "MODELS",
+    "Classifier",
     "DINOHead",
     "TimeSformer",
     "ViewNetwork",

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from endofm.convert import convert
+from endofm.engine.loading import load
+from endofm.engine.weights import read_checkpoint
+from endofm.errors import WeightsError
+from endofm.models import Classifier, TimeSformer
+from tests.checkpoints import classifier, pretraining, small_state
+
+
+@pytest.mark.parametrize("pooling", ["class_token", "attentive"])
+def test_a_classifier_run_is_read_and_converts_both_ways(pooling: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    backbone = TimeSformer(embed_dim=64, depth=2, num_heads=1, grid=2)
+    network = Classifier(backbone, num_classes=3, pooling=pooling).eval()  # type: ignore[arg-type]  # parametrised
+    folder = tmp_path / "run" / "checkpoints"
+    for name in ("step-000001", "step-000002"):
+        (folder / name).mkdir(parents=True)
+        save_file(network.state_dict(), folder / name / "classifier.safetensors")
+        torch.nn.init.ones_(network.linear.bias)
+    (folder / "last").symlink_to("step-000002")
+    (folder / "best").symlink_to("step-000001")
+    original, ours = tmp_path / "a.pth", tmp_path / "a.safetensors"
+    assert convert(tmp_path / "run", original).kind == "classifier"
+    convert(original, ours)
+    assert list(read_checkpoint(original)) == ["backbone_state_dict", "state_dict"]
+    clips = torch.randn(1, 3, 2, 32, 32)
+    network.linear.bias.data.zero_()
+    for source in (tmp_path / "run", folder / "step-000001", original, ours):
+        torch.testing.assert_close(load(source, task="classify")(clips), network(clips))
+        torch.testing.assert_close(load(source)(clips), backbone.eval()(clips))
+
+
+def test_the_originals_checkpoint_is_read(tmp_path: Path) -> None:
+    torch.save(classifier(), tmp_path / "polypdiag.pth")
+    loaded = load(str(tmp_path / "polypdiag.pth"), task="classify")
+    assert not loaded.training
+    torch.testing.assert_close(loaded.linear.weight, torch.nn.Parameter(torch.ones(2, 64)))
+    assert loaded.backbone.state_dict().keys() == small_state("backbone").keys()
+
+
+def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
+    torch.save(pretraining(), tmp_path / "ssl.pth")
+    with pytest.raises(WeightsError, match=r"ssl\.pth holds no classifier; give a fine-tuned"):
+        load(tmp_path / "ssl.pth", task="classify")
+
+
+def test_a_classifier_with_nan_is_refused(tmp_path: Path) -> None:
+    checkpoint = classifier()
+    checkpoint["state_dict"]["module.linear.bias"][0] = torch.nan
+    torch.save(checkpoint, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match=r"NaN or infinity in linear\.bias"):
+        load(tmp_path / "a.pth", task="classify")
