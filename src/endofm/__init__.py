@@ -14,17 +14,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from endofm.embedding import embed as embed
     from endofm.engine.loading import load as load
+    from endofm.tasks.classify import finetune as finetune
+    from endofm.tasks.classify_config import ClassifyConfig as ClassifyConfig
+    from endofm.tasks.classify_evaluate import evaluate as evaluate
     from endofm.tasks.pretrain import pretrain as pretrain
     from endofm.tasks.pretrain_config import PretrainConfig as PretrainConfig
 
 _HOMES = {
+    "ClassifyConfig": "endofm.tasks.classify_config",
     "PretrainConfig": "endofm.tasks.pretrain_config",
     "embed": "endofm.embedding",
+    "evaluate": "endofm.tasks.classify_evaluate",
+    "finetune": "endofm.tasks.classify",
     "load": "endofm.engine.loading",
     "pretrain": "endofm.tasks.pretrain",
 }
 
-__all__ = ["PretrainConfig", "embed", "load", "pretrain"]
+__all__ = [
+    "ClassifyConfig",
+    "PretrainConfig",
+    "embed",
+    "evaluate",
+    "finetune",
+    "load",
+    "pretrain",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -48,6 +48,19 @@ class RunFolder:
         return self.path / "videos.json"
 
     @property
+    def labelled(self) -> Path:
+        """The labelled videos of a fine-tuning and their splits."""
+        return self.path / "labelled.json"
+
+    def results(self, split: str) -> Path:
+        """What was measured on one split."""
+        return self.path / f"results-{split}.json"
+
+    def predictions(self, split: str) -> Path:
+        """What was said of each video of one split."""
+        return self.path / f"predictions-{split}.csv"
+
+    @property
     def skipped(self) -> Path:
         """The videos that were left out, and why."""
         return self.path / "skipped.csv"
@@ -111,7 +124,10 @@ class RunFolder:
 
     def _is_ours(self, item: Path) -> bool:
         """Left by a run that did not get as far as its settings."""
-        early = (self.environment, self.videos, self.skipped, self.views_figure.parent)
+        early = (
+            *(self.environment, self.videos, self.skipped, self.labelled),
+            self.views_figure.parent,
+        )
         return item in early or item.name.startswith(".")
 
 

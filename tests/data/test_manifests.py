@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def write_list(folder: Path, *rows: str, header: str = HEADER) -> Path:
     return path
 
 
-def some_video(path: Path, **values: str) -> Video:
+def some_video(path: Path, **values: Any) -> Video:
     return Video(touch(path), num_frames=150, fps=30000 / 1001, height=256, width=341, **values)
 
 

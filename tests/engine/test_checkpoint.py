@@ -20,7 +20,9 @@ def _trained(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
     return network, optimizer
 
 
-def _save(folder: Path, step: int, keep: int = 2, seed: int = 0) -> tuple[nn.Module, Any]:
+def _save(
+    folder: Path, step: int, *, keep: int = 2, seed: int = 0, best: bool = False
+) -> tuple[nn.Module, Any]:
     network, optimizer = _trained(seed)
     save_checkpoint(
         folder,
@@ -30,6 +32,7 @@ def _save(folder: Path, step: int, keep: int = 2, seed: int = 0) -> tuple[nn.Mod
         tensors={"centre": torch.arange(3.0)},
         facts={"scaler": None},
         keep=keep,
+        best=best,
     )
     return network, optimizer
 
@@ -91,3 +94,12 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, name: str) -> None:
         load_checkpoint(
             tmp_path / "step-000005", networks={"student": network}, optimizer=optimizer
         )
+
+
+def test_the_best_checkpoint_stays_until_there_is_a_better(tmp_path: Path) -> None:
+    for step in range(1, 6):
+        _save(tmp_path, step, keep=1, best=step in (2, 4))
+        best = 4 if step >= 4 else 2
+        if step >= 2:
+            assert (tmp_path / "best").resolve().name == f"step-{best:06d}"
+    assert [p.name for p in complete_checkpoints(tmp_path)] == ["step-000004", "step-000005"]

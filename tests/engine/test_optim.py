@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from endofm.engine.ema import update_average
-from endofm.engine.optim import clip_each_gradient, parameter_groups, set_rates
+from endofm.engine.optim import clip_each_gradient, layer_scale, parameter_groups, set_rates
 
 
 def _network() -> nn.Sequential:
@@ -25,6 +25,27 @@ def test_rates_reach_both_groups_and_decay_only_one() -> None:
     set_rates(optimizer, learning_rate=0.5, weight_decay=0.3)
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5]
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.3, 0.0]
+
+
+def test_each_share_of_the_rate_is_a_group_of_its_own() -> None:
+    groups = parameter_groups(_network(), scale=lambda name: 0.5 if name.startswith("0") else 1.0)
+    optimizer = torch.optim.AdamW(groups)
+    set_rates(optimizer, learning_rate=0.4, weight_decay=0.3)
+    found = [(len(g["params"]), g["lr"], g["weight_decay"]) for g in optimizer.param_groups]
+    assert found == [(1, 0.2, 0.3), (1, 0.4, 0.3), (1, 0.2, 0.0), (2, 0.4, 0.0)]
+
+
+def test_early_layers_learn_slower() -> None:
+    names = {
+        "linear.weight": 1.0,
+        "pool.query": 1.0,
+        "backbone.norm.bias": 1.0,
+        "backbone.blocks.11.attn.qkv.weight": 0.5,
+        "backbone.blocks.0.norm1.bias": 0.5**12,
+        "backbone.patch_embed.proj.weight": 0.5**13,
+        "backbone.cls_token": 0.5**13,
+    }
+    assert {name: layer_scale(name, depth=12, decay=0.5) for name in names} == names
 
 
 def test_each_gradient_is_clipped_by_itself() -> None:

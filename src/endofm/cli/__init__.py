@@ -17,6 +17,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "the whole tour on synthetic clips"),
     "data synth": ("data_synth", "make synthetic endoscopy clips with masks, boxes and labels"),
     "pretrain": ("pretrain", "pre-train a backbone on a folder of videos"),
+    "finetune classify": ("finetune_classify", "train a classifier on labelled videos"),
+    "evaluate": ("evaluate", "score a classifier on videos that it has not seen"),
     "embed": ("embed", "features of videos, to a .npz file"),
     "convert": ("convert", "original checkpoints to safetensors and back"),
     "report": ("report", "a page about one or several runs"),

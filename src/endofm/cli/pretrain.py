@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from endofm.cli.arguments import option, parse
-from endofm.config import Settings, read_preset, read_yaml
-from endofm.errors import RunError
+from endofm.cli.training import initial_settings, stopped, telling_what_is_kept
+from endofm.config import Settings
 from endofm.report import write_report
 from endofm.runfolder import RunFolder
 from endofm.tasks.pretrain import pretrain
@@ -32,37 +31,18 @@ class Arguments(Settings):
 def main(words: list[str]) -> None:
     """Run the command."""
     arguments = parse(Arguments, words, prog="endofm pretrain", default=_defaults(words))
-    run = RunFolder(arguments.config.out)
-    try:
+    with telling_what_is_kept(RunFolder(arguments.config.out)):
         result = pretrain(arguments.config, resume=arguments.resume)
-    except KeyboardInterrupt:
-        kept = "what was saved before is kept" if run.last_state.exists() else "nothing is saved"
-        raise KeyboardInterrupt(f"{kept} in {run.path}") from None
     page = write_report([result.run])
     if not result.finished:
-        raise KeyboardInterrupt(
-            f"step {result.steps} of {result.num_steps} is saved in {result.run}; "
-            f"go on with: endofm pretrain --out {result.run} --resume"
-        )
+        steps = {"steps": result.steps, "num_steps": result.num_steps}
+        raise stopped(result.run, **steps, command="endofm pretrain")
     print(f"done: {result.run} (weights: checkpoints/last, page: {page})")
 
 
 def _defaults(words: list[str]) -> Arguments:
-    """What applies where the command line says nothing: a preset, or the run to go on with."""
-    preset, out = option(words, "--preset"), option(words, "--out")
-    values = read_preset("pretrain", preset) if preset else {}
-    if "--resume" in words and out and not (preset or "--data" in " ".join(words)):
-        RunFolder(Path(out)).require_run()
-    if "--resume" in words and out and (run := RunFolder(Path(out))).holds_run:
-        if preset:
-            raise RunError(f"{out} goes on with its own settings", "leave out --preset")
-        values = read_yaml(run.config)
-    fields = PretrainConfig.model_fields
-    typed = PretrainConfig.parse({"data": ["."], "out": ".", **values}, where=preset or str(out))
-    chosen = {name: getattr(typed, name) for name in fields}
-    for name in ("data", "out"):
-        if name not in values:
-            chosen[name] = tyro.MISSING
-    return Arguments.model_construct(
-        config=PretrainConfig.model_construct(**chosen), preset=preset, resume=False
+    """What applies where the command line says nothing."""
+    config = initial_settings(
+        PretrainConfig, words, task="pretrain", required={"data": ["."], "out": "."}
     )
+    return Arguments.model_construct(config=config, preset=option(words, "--preset"), resume=False)

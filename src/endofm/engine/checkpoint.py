@@ -2,7 +2,8 @@
 
 ``checkpoints/step-000120/`` holds one safetensors file a network, ``training.safetensors`` (the
 optimizer's moments and the task's own tensors) and ``state.json``. A folder appears under its
-final name only when it is complete; ``last`` is a symbolic link to the newest one.
+final name only when it is complete; ``last`` is a symbolic link to the newest one, ``best`` to the
+one with the best validation where there is a validation.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from endofm.runfolder import write_json
 TRAINING = "training.safetensors"
 STATE = "state.json"
 MOMENTS = "optimizer."
+_KINDS = {"classifier": "classifier", "trained": "classifier"}
 
 
 def save_checkpoint(
@@ -37,8 +39,9 @@ def save_checkpoint(
     tensors: Mapping[str, Tensor],
     facts: Mapping[str, Any],
     keep: int,
+    best: bool = False,
 ) -> Path:
-    """Write ``folder/step-N`` and forget all but the ``keep`` newest.
+    """Write ``folder/step-N`` and forget all but the ``keep`` newest and the best.
 
     Args:
         folder: The run's folder of checkpoints.
@@ -48,6 +51,7 @@ def save_checkpoint(
         tensors: The task's own tensors, such as a centre.
         facts: Anything of JSON's types to return on loading.
         keep: How many checkpoints stay.
+        best: This one is the best so far: ``folder/best`` points to it from now on.
 
     Raises:
         RunError: The checkpoint cannot be written, for example because the disk is full.
@@ -57,7 +61,7 @@ def save_checkpoint(
         with replacing(path) as draft:
             draft.mkdir()
             for name, network in networks.items():
-                metadata = {"format": "endofm", "kind": "view_network"}
+                metadata = {"format": "endofm", "kind": _KINDS.get(name, "view_network")}
                 save_file(_plain(network.state_dict()), draft / f"{name}.safetensors", metadata)
             moments = {MOMENTS + k: v for k, v in _moments(optimizer).items()}
             save_file(_plain({**tensors, **moments}), draft / TRAINING)
@@ -68,8 +72,11 @@ def save_checkpoint(
             "make room and go on with --resume; the last complete checkpoint is kept",
         ) from None
     _point(folder / "last", path)
+    if best:
+        _point(folder / "best", path)
     for old in complete_checkpoints(folder)[:-keep]:
-        shutil.rmtree(old)
+        if old.name != (folder / "best").resolve().name:
+            shutil.rmtree(old)
     return path
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from accelerate.utils import ProjectConfiguration
 from safetensors.torch import save_file
 from torch import Tensor
 
-from endofm.config import Settings
+from endofm.config import Settings, differences, read_yaml
 from endofm.engine.environment import describe_environment
 from endofm.errors import ConfigError
 from endofm.files import replacing, write_text
@@ -88,6 +88,17 @@ class RunLog:
     def close(self) -> None:
         """Flush the trackers."""
         self._accelerator.end_training()
+
+
+def refuse_changes(run: RunFolder, config: Settings, *, changeable: Collection[str]) -> None:
+    """A run goes on as it began: raise ``ConfigError`` for settings that change its numbers."""
+    saved = type(config).parse(read_yaml(run.config), where=str(run.config))
+    changed = [name for name in differences(saved, config) if name not in changeable]
+    if changed:
+        raise ConfigError(
+            f"{run.path}: a run cannot go on with another {', '.join(changed)}",
+            "leave that out, or start under another --out",
+        )
 
 
 def start_run(run: RunFolder, config: Settings) -> None:

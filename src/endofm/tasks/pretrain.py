@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from endofm.config import differences, read_yaml
 from endofm.engine.interrupt import StopSignal
-from endofm.engine.runlog import RunLog, make_accelerator, start_run
-from endofm.errors import ConfigError
+from endofm.engine.runlog import RunLog, make_accelerator, refuse_changes, start_run
 from endofm.progress import ProgressBar
 from endofm.runfolder import RunFolder
 from endofm.tasks.pretrain_config import CHANGEABLE_ON_RESUME, PretrainConfig
@@ -53,7 +51,7 @@ def pretrain(
     run = RunFolder(config.out)
     resume = resume and run.holds_run
     if resume:
-        _refuse_changes(run, config)
+        refuse_changes(run, config, changeable=CHANGEABLE_ON_RESUME)
     else:
         run.refuse_if_taken()
     accelerator = make_accelerator(run, precision=config.precision, trackers=config.trackers)
@@ -92,14 +90,3 @@ def pretrain(
         if accelerator.is_main_process:
             job.draw_attention()
     return PretrainResult(run.path, finished, num_steps)
-
-
-def _refuse_changes(run: RunFolder, config: PretrainConfig) -> None:
-    """A run goes on as it began: settings that change its numbers stay."""
-    saved = PretrainConfig.parse(read_yaml(run.config), where=str(run.config))
-    changed = [name for name in differences(saved, config) if name not in CHANGEABLE_ON_RESUME]
-    if changed:
-        raise ConfigError(
-            f"{run.path}: a run cannot go on with another {', '.join(changed)}",
-            "leave that out, or start under another --out",
-        )

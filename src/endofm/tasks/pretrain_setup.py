@@ -8,9 +8,9 @@ from pathlib import Path
 from endofm.engine.weights import load_state, network_state
 from endofm.errors import ConfigError, RunError
 from endofm.models import MODELS, DINOHead, ViewNetwork
-from endofm.models.timesformer import PATCH_PX
 from endofm.tasks.pretrain_config import PretrainConfig
 from endofm.tasks.self_distillation import Schedule
+from endofm.tasks.sizes import check_batch_size, check_frame_size
 
 CLIPS_OF_QUOTED_RATE = 256
 """The learning rate is given for this many clips a step."""
@@ -20,21 +20,9 @@ BYTES_OF_TRAINED_PARAMETER = 4 * 4
 
 def check_sizes(config: PretrainConfig, *, num_processes: int) -> None:
     """Raise ``ConfigError`` for sizes that do not fit each other or the network."""
-    for name in ("global_size_px", "local_size_px"):
-        size_px = getattr(config.views, name)
-        if size_px % PATCH_PX:
-            nearest = max(PATCH_PX, round(size_px / PATCH_PX) * PATCH_PX)
-            raise ConfigError(
-                f"--views.{name.replace('_', '-')} {size_px} is no multiple of {PATCH_PX}",
-                f"use {nearest}",
-            )
-    parts = num_processes * config.accumulate
-    if config.batch_size % parts:
-        raise ConfigError(
-            f"--batch-size {config.batch_size} does not divide into {num_processes} processes "
-            f"x {config.accumulate} micro-batches",
-            f"use a multiple of {parts}",
-        )
+    check_frame_size("--views.global-size-px", config.views.global_size_px)
+    check_frame_size("--views.local-size-px", config.views.local_size_px)
+    check_batch_size(config.batch_size, accumulate=config.accumulate, num_processes=num_processes)
 
 
 def make_schedule(config: PretrainConfig, *, steps_per_epoch: int) -> Schedule:

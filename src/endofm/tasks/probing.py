@@ -11,7 +11,7 @@ import torch
 
 from endofm.data.colour import normalise
 from endofm.data.datasets import LabelledClips
-from endofm.data.manifests import Clip, Video, read_clip_list
+from endofm.data.manifests import read_clip_list, whole_clip
 from endofm.errors import DataError
 from endofm.metrics.representation import LabelledFeatures, representation_scores
 from endofm.models import TimeSformer
@@ -82,8 +82,8 @@ def read_probe(config: PretrainConfig) -> Probe:
             f"{path}: has no rows of split 'train', or none of 'val' or 'test'",
             "fill the column 'split': neighbours come from train, scores from val or test",
         )
-    train = [_whole(video) for video in videos if video.split == TRAIN_SPLIT]
-    held_out = [_whole(video) for video in videos if video.split == split]
+    train = [whole_clip(video) for video in videos if video.split == TRAIN_SPLIT]
+    held_out = [whole_clip(video) for video in videos if video.split == split]
     shared = sorted({clip.group for clip in train} & {clip.group for clip in held_out})
     if shared:
         raise DataError(
@@ -107,19 +107,6 @@ def read_probe(config: PretrainConfig) -> Probe:
         train=LabelledClips(train, classes=classes, **sizes),
         held_out=LabelledClips(held_out, classes=classes, **sizes),
         num_neighbours=config.probe.num_neighbours,
-    )
-
-
-def _whole(video: Video) -> Clip:
-    return Clip(
-        path=video.path,
-        source_fps=video.fps,
-        start_frame=0,
-        num_frames=video.num_frames,
-        fps=video.fps,
-        label=video.label,
-        split=video.split,
-        group=video.group or video.path.as_posix(),
     )
 
 

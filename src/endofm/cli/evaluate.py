@@ -1,0 +1,54 @@
+"""``endofm evaluate``: the score of a classifier, with n and intervals."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from pydantic import NonNegativeInt
+from rich.console import Console
+from rich.table import Table
+from tyro.conf import Positional
+
+from endofm.cli.arguments import parse
+from endofm.config import Settings
+from endofm.metrics.intervals import Estimate
+from endofm.tasks.classify_evaluate import evaluate
+
+
+class Arguments(Settings):
+    """Score the best weights of a fine-tuning run on videos that they have not seen."""
+
+    run: Positional[Path]
+    """Folder of the run."""
+    split: str = "test"
+    """Which of its splits."""
+    data: Path | None = None
+    """Other labelled videos of the same classes."""
+    num_workers: NonNegativeInt = 2
+    """Loader processes; they change no number."""
+
+
+def main(words: list[str]) -> None:
+    """Run the command."""
+    arguments = parse(Arguments, words, prog="endofm evaluate")
+    done = evaluate(
+        arguments.run,
+        split=arguments.split,
+        data=arguments.data,
+        num_workers=arguments.num_workers,
+    )
+    table = Table("metric", "value", "95 % interval", "n", "groups", title=f"{arguments.split}")
+    for name, estimate in done.scores.items():
+        table.add_row(name, *_cells(estimate))
+    console = Console()
+    console.print(table)
+    for note in done.notes:
+        console.print(f"note: {note}", markup=False)
+    print(f"{done.results} (each video: {done.predictions})")
+
+
+def _cells(estimate: Estimate) -> tuple[str, str, str, str]:
+    value = "undefined" if math.isnan(estimate.value) else f"{estimate.value:.3f}"
+    interval = "none" if math.isnan(estimate.low) else f"[{estimate.low:.3f}, {estimate.high:.3f}]"
+    return value, interval, str(estimate.n), str(estimate.num_groups)

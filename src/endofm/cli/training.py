@@ -1,0 +1,64 @@
+"""What the commands that train have in common: presets, going on, and being stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+
+from endofm.cli.arguments import option
+from endofm.config import Settings, read_preset, read_yaml
+from endofm.errors import RunError
+from endofm.runfolder import RunFolder
+
+Form = TypeVar("Form", bound=Settings)
+
+
+def initial_settings(
+    form: type[Form], words: Sequence[str], *, task: str, required: Mapping[str, Any]
+) -> Form:
+    """The settings where the command line says nothing: a preset's, or the run's to go on with.
+
+    Args:
+        form: The settings of the task.
+        words: The command line.
+        task: Folder of its presets.
+        required: Settings that have to be given, with any value that fits.
+
+    Raises:
+        EndofmError: There is no such preset, or no run to go on with.
+    """
+    preset, out = option(words, "--preset"), option(words, "--out")
+    values = read_preset(task, preset) if preset else {}
+    if "--resume" in words and out:
+        run = RunFolder(Path(out))
+        if not (preset or "--data" in " ".join(words)):
+            run.require_run()
+        if run.holds_run and preset:
+            raise RunError(f"{out} goes on with its own settings", "leave out --preset")
+        if run.holds_run:
+            values = read_yaml(run.config)
+    typed = form.parse({**required, **values}, where=preset or str(out))
+    chosen = {name: getattr(typed, name) for name in form.model_fields}
+    missing = {name: tyro.MISSING for name in required if name not in values}
+    return form.model_construct(**{**chosen, **missing})
+
+
+@contextmanager
+def telling_what_is_kept(run: RunFolder) -> Iterator[None]:
+    """An interruption before the first step or by force says what is left of the run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = "what was saved before is kept" if run.last_state.exists() else "nothing is saved"
+        raise KeyboardInterrupt(f"{kept} in {run.path}") from None
+
+
+def stopped(run: Path, *, steps: int, num_steps: int, command: str) -> KeyboardInterrupt:
+    """What ends a command whose run was stopped before its end."""
+    return KeyboardInterrupt(
+        f"step {steps} of {num_steps} is saved in {run}; go on with: {command} --out {run} --resume"
+    )
