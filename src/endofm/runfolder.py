@@ -56,6 +56,11 @@ class RunFolder:
         """What was measured on one split."""
         return self.path / f"results-{split}.json"
 
+    def all_results(self) -> list[Path]:
+        """What was measured on each split: the reported ones first, validation last."""
+        found = sorted(self.path.glob("results-*.json"))
+        return sorted(found, key=lambda path: path == self.results("val"))
+
     def predictions(self, split: str) -> Path:
         """What was said of each video of one split."""
         return self.path / f"predictions-{split}.csv"

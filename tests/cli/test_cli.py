@@ -46,7 +46,12 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
         ([*PRETRAIN, "--steps", "x"], "--steps does not take 'x'; it takes INT"),
         ([*PRETRAIN, "--clip.target_fps=x"], "--clip.target-fps does not take 'x'; it takes FLOAT"),
         ([*PRETRAIN, "--seed", "-1"], "option 'seed': Input should be greater than or equal to 0"),
-        ([*PRETRAIN, "--views.local-frames", "0"], "Input should be greater than 0; see endofm"),
+        (
+            [*PRETRAIN, "--views.local-frames", "0"],
+            "option 'local_frames.0': Input should",
+        ),
+        (["pretrain"], "Missing from endofm pretrain: --data"),
+        (["embed"], "Missing from endofm embed: --weights"),
         ([*PRETRAIN, "--preset", "tiny", "--preset", "small"], "--preset is there 2 times; give"),
         (["pretrain", "--preset", "papr"], "no preset 'papr' for pretrain; choose paper, small"),
         (["pretrain", "--data", "/nowhere", "--out", "y"], "/nowhere: no such file or folder"),

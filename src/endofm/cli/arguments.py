@@ -53,6 +53,7 @@ def _mistake(box: str, words: Sequence[str], *, help_command: str) -> ConfigErro
         kind = known[name].removeprefix("{None}|")
         return ConfigError(f"{name} does not take {given!r}", f"it takes {kind}")
     told = re.sub(r" \[type=.*", "", " ".join(told.split()))
+    told = re.sub(r"^Error parsing \S+: .*? for \w+ (\S+) Input", r"option '\1': Input", told)
     return ConfigError(told, f"see {help_command}")
 
 
@@ -73,9 +74,9 @@ def option(words: Sequence[str], name: str) -> str | None:
         ConfigError: The option is there twice.
     """
     given: list[str | None] = []
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for place, word in enumerate(words, start=1):
         if word == name:
-            given.append(following)
+            given.append(words[place] if place < len(words) else None)
         elif word.startswith(f"{name}="):
             given.append(word.removeprefix(f"{name}="))
     if len(given) > 1:

@@ -13,6 +13,7 @@ from tyro.conf import Positional
 from endofm.cli.arguments import parse
 from endofm.config import Settings
 from endofm.metrics.intervals import Estimate
+from endofm.report import write_report
 from endofm.tasks.classify_evaluate import evaluate
 
 
@@ -45,7 +46,8 @@ def main(words: list[str]) -> None:
     console.print(table)
     for note in done.notes:
         console.print(f"note: {note}", markup=False)
-    print(f"{done.results} (each video: {done.predictions})")
+    page = write_report([arguments.run])
+    print(f"{done.results} (each video: {done.predictions}, page: {page})")
 
 
 def _cells(estimate: Estimate) -> tuple[str, str, str, str]:

@@ -9,6 +9,7 @@ import tyro
 from endofm.cli.arguments import option, parse
 from endofm.cli.training import initial_settings, stopped, telling_what_is_kept
 from endofm.config import Settings
+from endofm.report import write_report
 from endofm.runfolder import RunFolder
 from endofm.tasks.classify import finetune
 from endofm.tasks.classify_config import ClassifyConfig
@@ -35,8 +36,9 @@ def main(words: list[str]) -> None:
     if not result.finished:
         steps = {"steps": result.steps, "num_steps": result.num_steps}
         raise stopped(result.run, **steps, command="endofm finetune classify")
+    page = write_report([result.run])
     print(
-        f"done: {result.run} (best weights: step {result.best_step}, checkpoints/best); "
+        f"done: {result.run} (best weights: step {result.best_step}, page: {page}); "
         f"score them once with: endofm evaluate {result.run}"
     )
 

@@ -84,6 +84,20 @@ LEARNING = (
         from_zero=True,
     ),
 )
+CLASSIFYING = (
+    Panel(
+        "Loss",
+        "Cross-entropy: of single clips while training, of whole videos in validation.",
+        {"loss": "training", "val_loss": "validation"},
+    ),
+    Panel(
+        "F1 in validation",
+        "At a threshold of one half.",
+        {"val_f1": "validation F1"},
+        percent=True,
+        smooth=False,
+    ),
+)
 SMALL_IN = 3.5
 MACHINERY = (
     *(
@@ -100,6 +114,7 @@ MACHINERY = (
         for name, key in (
             ("Gradient norm before clipping", "grad_norm"),
             ("Clips a second", "clips_per_s"),
+            ("Videos a second", "videos_per_s"),
         )
     ),
 )
@@ -116,8 +131,9 @@ def is_share(metric: str) -> bool:
 
 
 def learning_charts(runs: Sequence[RunRecord], names: Sequence[str]) -> list[Chart]:
-    """Loss, and whether the features stay alive."""
-    return _charts([_with_uniform_level(panel, runs) for panel in LEARNING], runs, names)
+    """Loss, and whether the features stay alive or the validation gets better."""
+    panels = CLASSIFYING if all(run.classifies for run in runs) else LEARNING
+    return _charts([_with_uniform_level(panel, runs) for panel in panels], runs, names)
 
 
 def machinery_charts(runs: Sequence[RunRecord], names: Sequence[str]) -> list[Chart]:

@@ -16,6 +16,7 @@ from endofm.report import curves, wording
 from endofm.report.charts import SMOOTH_FROM
 from endofm.report.pictures import Strip, Views, read_attention, read_views
 from endofm.report.reading import ProbeKey, ProbeResult, RunRecord, read_run
+from endofm.report.results import SplitResults, read_results
 
 MAX_SKIPPED_SHOWN = 50
 Picture = TypeVar("Picture")
@@ -41,6 +42,7 @@ class RunSection:
     clips_per_s: float | None
     views: Views | None
     attention: tuple[Strip, ...] | None
+    results: tuple[SplitResults, ...]
     damaged: tuple[str, ...]
 
 
@@ -86,6 +88,7 @@ def render(runs: list[RunRecord]) -> str:
     )
     return environment.get_template("page.html").render(
         sections=[_section(run, name) for run, name in zip(runs, names, strict=True)],
+        classifies=all(run.classifies for run in runs),
         probe_charts=curves.probe_charts(runs, names),
         learning_charts=curves.learning_charts(runs, names),
         machinery_charts=curves.machinery_charts(runs, names),
@@ -110,6 +113,11 @@ def _section(run: RunRecord, name: str) -> RunSection:
         clips_per_s=float(np.median(speed.values)) if speed else None,
         views=_picture(read_views, run.files.views_figure, damaged),
         attention=_picture(read_attention, run.files.attention_figure, damaged),
+        results=tuple(
+            found
+            for path in run.files.all_results()
+            if (found := _picture(read_results, path, damaged))
+        ),
         damaged=tuple(damaged),
     )
 

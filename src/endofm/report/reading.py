@@ -30,6 +30,9 @@ CURVES = (
     "teacher_temperature",
     "grad_norm",
     "clips_per_s",
+    "val_loss",
+    "val_f1",
+    "videos_per_s",
 )
 """The keys of ``metrics.jsonl`` that are drawn."""
 
@@ -80,6 +83,11 @@ class RunRecord:
     skipped: tuple[tuple[str, str], ...]  # path, reason
     step: int
     num_steps: int | None
+
+    @property
+    def classifies(self) -> bool:
+        """Is this the fine-tuning of a classifier, and no pre-training?"""
+        return self.files.labelled.is_file()
 
     @property
     def finished(self) -> bool:

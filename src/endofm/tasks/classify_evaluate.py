@@ -21,6 +21,7 @@ from endofm.engine.weights import weights_sha256
 from endofm.errors import DataError, RunError
 from endofm.files import replacing
 from endofm.metrics.classification import classification_scores, confusion_matrix
+from endofm.metrics.curves import precision_recall_points, reliability_bins, roc_points
 from endofm.metrics.intervals import Estimate
 from endofm.metrics.predictions import Predictions, choose_thresholds
 from endofm.progress import ProgressBar
@@ -108,6 +109,7 @@ def evaluate(
             "multi_label": own.multi_label,
             "scores": {metric: _plain(estimate) for metric, estimate in estimates.items()},
             "confusion": confusion_matrix(predictions, thresholds=thresholds).tolist(),
+            "curves": _curves(predictions),
             "thresholds": np.asarray(thresholds).tolist(),
             "thresholds_from": SELECTED_BY,
             "selected_on_reported": config.select_on_test,
@@ -183,6 +185,41 @@ def _plain(estimate: Estimate) -> dict[str, Any]:
         key: None if isinstance(value, float) and np.isnan(value) else value
         for key, value in asdict(estimate).items()
     }
+
+
+def _curves(predictions: Predictions) -> dict[str, Any]:
+    """What the page draws, as JSON; of two classes only the positive one's."""
+    asked = range(len(predictions.classes))[predictions.questions]
+    classes = {}
+    for k in asked:
+        scores, positives = predictions.scores[:, k], predictions.targets[:, k]
+        roc, recall = roc_points(scores, positives), precision_recall_points(scores, positives)
+        classes[predictions.classes[k]] = {
+            "roc": {
+                "false_positive_rate": _numbers(roc.false_positive_rate),
+                "sensitivity": _numbers(roc.sensitivity),
+            },
+            "precision_recall": {
+                "recall": _numbers(recall.recall),
+                "precision": _numbers(recall.precision),
+            },
+        }
+    bins = reliability_bins(*_answers_given(predictions))
+    reliability = {"confidence": _numbers(bins.confidence), "accuracy": _numbers(bins.accuracy)}
+    return {"classes": classes, "reliability": {**reliability, "num": bins.num.tolist()}}
+
+
+def _answers_given(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of each most probable answer, and whether it is right."""
+    if predictions.multi_label:
+        scores = predictions.scores.ravel()
+        return np.maximum(scores, 1 - scores), (scores >= 0.5) == predictions.targets.ravel()
+    return predictions.scores.max(1), predictions.scores.argmax(1) == predictions.labels
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    """As JSON, which has no nan."""
+    return [None if np.isnan(value) else value for value in values.tolist()]
 
 
 def _write_table(path: Path, predictions: Predictions, videos: Sequence[Video]) -> None:
