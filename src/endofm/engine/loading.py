@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from endofm.engine.layouts import State, architecture, classifier_state
-from endofm.engine.weights import backbone_state, load_backbone, load_state, read_checkpoint
+from endofm.engine.sources import NETWORKS
+from endofm.engine.weights import load_backbone, load_state, networks_in, read_checkpoint
 from endofm.errors import WeightsError
 from endofm.models import Classifier, TimeSformer
 
@@ -45,8 +46,9 @@ def load_classifier(source: str | Path) -> Classifier:
     Raises:
         WeightsError: The weights are missing, unsafe, damaged, or no classifier's.
     """
-    backbone = backbone_state(source)
-    head = classifier_state(read_checkpoint(source), source=source)
+    tree = read_checkpoint(source)
+    backbone, _ = networks_in(tree, NETWORKS[0], source=source)
+    head = classifier_state(tree, source=source)
     if broken := [key for key, value in head.items() if not bool(value.isfinite().all())]:
         raise WeightsError(f"{source}: NaN or infinity in {broken[0]}", "take another checkpoint")
     with torch.device("meta"):  # no time spent on initial values

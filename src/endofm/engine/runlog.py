@@ -90,8 +90,22 @@ class RunLog:
         self._accelerator.end_training()
 
 
-def refuse_changes(run: RunFolder, config: Settings, *, changeable: Collection[str]) -> None:
-    """A run goes on as it began: raise ``ConfigError`` for settings that change its numbers."""
+def claim(run: RunFolder, config: Settings, *, resume: bool, changeable: Collection[str]) -> bool:
+    """Does the run go on? Otherwise its folder is free for a new one.
+
+    Args:
+        run: The run's folder.
+        config: The settings asked for.
+        resume: Whether a run that is there may go on.
+        changeable: Settings that may differ from the run's, since they do not change its numbers.
+
+    Raises:
+        ConfigError: A run that goes on has other settings.
+        RunError: The folder of a new run is taken.
+    """
+    if not (resume and run.holds_run):
+        run.refuse_if_taken()
+        return False
     saved = type(config).parse(read_yaml(run.config), where=str(run.config))
     changed = [name for name in differences(saved, config) if name not in changeable]
     if changed:
@@ -99,6 +113,7 @@ def refuse_changes(run: RunFolder, config: Settings, *, changeable: Collection[s
             f"{run.path}: a run cannot go on with another {', '.join(changed)}",
             "leave that out, or start under another --out",
         )
+    return True
 
 
 def start_run(run: RunFolder, config: Settings) -> None:

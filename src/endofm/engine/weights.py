@@ -69,7 +69,7 @@ def backbone_state(source: str | Path, *, network: str = "teacher") -> State:
     Raises:
         WeightsError: The weights are missing, unsafe, damaged, not finite, or of another model.
     """
-    return _networks(source, network)[0]
+    return networks_in(read_checkpoint(source), network, source=source)[0]
 
 
 def network_state(source: str | Path, *, network: str = "teacher") -> State:
@@ -82,11 +82,41 @@ def network_state(source: str | Path, *, network: str = "teacher") -> State:
     Raises:
         WeightsError: As for ``backbone_state``.
     """
-    backbone, head = _networks(source, network)
+    backbone, head = networks_in(read_checkpoint(source), network, source=source)
     return {
         **{f"backbone.{key}": value for key, value in backbone.items()},
         **{f"head.{key}": value for key, value in head.items()},
     }
+
+
+def networks_in(
+    tree: Mapping[Any, Any], network: str, *, source: str | Path
+) -> tuple[State, State]:
+    """Backbone and DINO head of a checkpoint, checked; the head is empty where there is none.
+
+    Args:
+        tree: As from ``read_checkpoint``.
+        network: ``teacher`` or ``student``, where the checkpoint holds both.
+        source: Where it is from, for messages.
+
+    Raises:
+        WeightsError: There is no such network, its tensors are not finite, or it is another model.
+    """
+    state = select_state(tree, network, source=source)
+    backbone, head = split_network(state)
+    if not has_blocks(backbone):
+        keys = ", ".join(map(str, list(state or tree)[:3])) or "none"
+        raise WeightsError(
+            f"{source} holds no TimeSformer backbone; found keys such as {keys}",
+            "give a checkpoint of Endo-FM, SVT or DINO, or one of ours",
+        )
+    broken = [key for key, value in {**backbone, **head}.items() if not _is_finite(value)]
+    if broken:
+        raise WeightsError(
+            f"{source}: NaN or infinity in {len(broken)} tensors, the first {broken[0]}",
+            "take an earlier checkpoint",
+        )
+    return inflate(backbone, source=source) if is_image(backbone) else backbone, head
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], *, source: str | Path) -> None:
@@ -201,26 +231,6 @@ def weights_sha256(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _networks(source: str | Path, network: str) -> tuple[State, State]:
-    """Backbone and head, checked."""
-    tree = read_checkpoint(source)
-    state = select_state(tree, network, source=source)
-    backbone, head = split_network(state)
-    if not has_blocks(backbone):
-        keys = ", ".join(map(str, list(state or tree)[:3])) or "none"
-        raise WeightsError(
-            f"{source} holds no TimeSformer backbone; found keys such as {keys}",
-            "give a checkpoint of Endo-FM, SVT or DINO, or one of ours",
-        )
-    broken = [key for key, value in {**backbone, **head}.items() if not _is_finite(value)]
-    if broken:
-        raise WeightsError(
-            f"{source}: NaN or infinity in {len(broken)} tensors, the first {broken[0]}",
-            "take an earlier checkpoint",
-        )
-    return inflate(backbone, source=source) if is_image(backbone) else backbone, head
 
 
 def _is_finite(tensor: Tensor) -> bool:

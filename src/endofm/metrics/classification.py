@@ -21,7 +21,12 @@ from endofm.metrics.curves import (
     reliability_bins,
 )
 from endofm.metrics.intervals import Estimate, cluster_bootstrap
-from endofm.metrics.predictions import Predictions, decide, threshold_of_each
+from endofm.metrics.predictions import (
+    Predictions,
+    confident_answers,
+    decide,
+    threshold_of_each,
+)
 
 
 def confusion_matrix(predictions: Predictions, *, thresholds: float | np.ndarray) -> np.ndarray:
@@ -119,7 +124,7 @@ def _answers(predictions: Predictions, thresholds: float | np.ndarray) -> _Answe
     decided = decide(predictions, thresholds=thresholds)[:, asked]
     same, squared = decided == targets, (scores - targets) ** 2
     several = predictions.one_of_several
-    confidence = scores.max(1, keepdims=True) if several else np.maximum(scores, 1 - scores)
+    confidence, confidently_right = confident_answers(predictions)
     return _Answers(
         scores=scores,
         targets=targets,
@@ -128,7 +133,7 @@ def _answers(predictions: Predictions, thresholds: float | np.ndarray) -> _Answe
         right=same.all(1) if several else same.mean(1),
         squared_error=squared.sum(1) if several else squared.mean(1),
         confidence=confidence,
-        confidently_right=same.all(1)[:, None] if several else (scores >= 0.5) == targets,
+        confidently_right=confidently_right,
     )
 
 

@@ -96,6 +96,19 @@ def decide(predictions: Predictions, *, thresholds: float | np.ndarray) -> np.nd
     return np.stack([~reached[:, 1], reached[:, 1]], axis=1)
 
 
+def confident_answers(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of each most probable answer, and whether it is right: both (N, A).
+
+    At no threshold; a tie is a yes. One of several classes has one answer (A = 1), else each
+    question has one (A = Q). What calibration is measured on (Guo et al. 2017, Section 2).
+    """
+    scores, asked = predictions.scores, predictions.questions
+    if predictions.one_of_several:
+        return scores.max(1, keepdims=True), (scores.argmax(1) == predictions.labels)[:, None]
+    scores, targets = scores[:, asked], predictions.targets[:, asked]
+    return np.maximum(scores, 1 - scores), (scores >= 0.5) == targets
+
+
 def threshold_of_each(predictions: Predictions, thresholds: float | np.ndarray) -> np.ndarray:
     """One threshold a class, (K,), from as many or one for all.
 

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 
 from endofm.data.labelled import LabelledSet, read_labelled
 from endofm.engine.interrupt import StopSignal
-from endofm.engine.runlog import RunLog, make_accelerator, refuse_changes, start_run
+from endofm.engine.runlog import RunLog, claim, make_accelerator, start_run
 from endofm.errors import ConfigError
 from endofm.metrics.classification import classification_scores
 from endofm.progress import ProgressBar
@@ -59,11 +59,7 @@ def finetune(
             folder, unfit weights, a full disk, a non-finite loss.
     """
     run = RunFolder(config.out)
-    resume = resume and run.holds_run
-    if resume:
-        refuse_changes(run, config, changeable=CHANGEABLE_ON_RESUME)
-    else:
-        run.refuse_if_taken()
+    resume = claim(run, config, resume=resume, changeable=CHANGEABLE_ON_RESUME)
     accelerator = make_accelerator(run, precision=config.precision, trackers=config.trackers)
     check_frame_size("--sampling.size-px", config.sampling.size_px)
     check_batch_size(
@@ -94,7 +90,8 @@ def finetune(
         for note in labelled.notes:
             bar.say(f"note: {note}")
         counts = ", ".join(f"{len(videos)} {name}" for name, videos in labelled.splits.items())
-        positive = "" if len(labelled.classes) > 2 else f" (positive: {labelled.classes[-1]})"
+        one_question = len(labelled.classes) == 2 and not labelled.multi_label
+        positive = f" (positive: {labelled.classes[-1]})" if one_question else ""
         bar.say(f"{counts}; classes: {', '.join(labelled.classes)}{positive}")
         steps = first_step if hooks.enough else job.train(hooks, first_step=first_step)
         hooks.save(steps)

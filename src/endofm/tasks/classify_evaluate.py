@@ -23,7 +23,7 @@ from endofm.files import replacing
 from endofm.metrics.classification import classification_scores, confusion_matrix
 from endofm.metrics.curves import precision_recall_points, reliability_bins, roc_points
 from endofm.metrics.intervals import Estimate
-from endofm.metrics.predictions import Predictions, choose_thresholds
+from endofm.metrics.predictions import Predictions, choose_thresholds, confident_answers
 from endofm.progress import ProgressBar
 from endofm.runfolder import RunFolder, write_json
 from endofm.tasks.classify_config import ClassifyConfig
@@ -204,17 +204,10 @@ def _curves(predictions: Predictions) -> dict[str, Any]:
                 "precision": _numbers(recall.precision),
             },
         }
-    bins = reliability_bins(*_answers_given(predictions))
+    confidence, right = confident_answers(predictions)
+    bins = reliability_bins(confidence.ravel(), right.ravel())
     reliability = {"confidence": _numbers(bins.confidence), "accuracy": _numbers(bins.accuracy)}
     return {"classes": classes, "reliability": {**reliability, "num": bins.num.tolist()}}
-
-
-def _answers_given(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """Probability of each most probable answer, and whether it is right."""
-    if predictions.multi_label:
-        scores = predictions.scores.ravel()
-        return np.maximum(scores, 1 - scores), (scores >= 0.5) == predictions.targets.ravel()
-    return predictions.scores.max(1), predictions.scores.argmax(1) == predictions.labels
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from endofm.engine.interrupt import StopSignal
-from endofm.engine.runlog import RunLog, make_accelerator, refuse_changes, start_run
+from endofm.engine.runlog import RunLog, claim, make_accelerator, start_run
 from endofm.progress import ProgressBar
 from endofm.runfolder import RunFolder
 from endofm.tasks.pretrain_config import CHANGEABLE_ON_RESUME, PretrainConfig
@@ -49,11 +49,7 @@ def pretrain(
             full disk, a non-finite loss.
     """
     run = RunFolder(config.out)
-    resume = resume and run.holds_run
-    if resume:
-        refuse_changes(run, config, changeable=CHANGEABLE_ON_RESUME)
-    else:
-        run.refuse_if_taken()
+    resume = claim(run, config, resume=resume, changeable=CHANGEABLE_ON_RESUME)
     accelerator = make_accelerator(run, precision=config.precision, trackers=config.trackers)
     check_sizes(config, num_processes=accelerator.num_processes)
     show = show_progress and accelerator.is_main_process
