@@ -19,7 +19,8 @@ def describe_environment() -> dict[str, Any]:
     return {
         "command": ["endofm", *sys.argv[1:]] if _is_ours() else sys.argv,
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        # torch itself names its build, such as +cu130; its package does not always
+        "packages": {name: _version(name) for name in PACKAGES} | {"torch": str(torch.__version__)},
         "platform": platform.platform(),
         "num_cpus": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "num_threads": torch.get_num_threads(),
