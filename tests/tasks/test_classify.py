@@ -117,6 +117,9 @@ def test_scores_are_those_of_the_loaded_weights(make_config: MakeConfig) -> None
     once = video_scores(network, videos, config.sampling)
     again = video_scores(network, videos, config.sampling, num_workers=2)
     np.testing.assert_array_equal(once, again)
+    alone = [video_scores(network, [video], config.sampling)[0] for video in videos]
+    np.testing.assert_array_equal(once, np.stack(alone))
+    assert not np.array_equal(once[0], once[-1])
     loss = cross_entropy(predictions_of(once, videos, labelled))
     written = [line for line in read_lines(RunFolder(config.out).metrics) if "val_loss" in line]
     assert loss == pytest.approx(written[-1]["val_loss"], rel=1e-6)

@@ -7,7 +7,7 @@ import pytest
 from endofm.config import read_preset
 from endofm.data.manifests import Video
 from endofm.data.transforms import resize_short_side, square_crop
-from endofm.data.video import VideoReader, check_video, open_video
+from endofm.data.video import VideoReader, check_video, open_video, write_video
 from endofm.tasks.classify_config import ClassifyConfig, SamplingSettings
 from endofm.tasks.classify_data import (
     ClipBatch,
@@ -42,6 +42,17 @@ def test_the_papers_test_clip_is_the_originals(num_frames: int, paper: SamplingS
     expected = square_crop(resize_short_side(frames, 32), 32, place="first")
     (clip,) = EvaluationVideos([_listed(path)], settings)[0].frames
     np.testing.assert_array_equal(clip, expected)
+
+
+def test_evaluation_sees_the_central_square(tmp_path: Path) -> None:
+    thirds = np.repeat(np.array([[[200, 0, 0]], [[0, 200, 0]], [[0, 0, 200]]], np.uint8), 32, 0)
+    frame = np.broadcast_to(thirds.reshape(1, 96, 3), (32, 96, 3))
+    write_video(tmp_path / "a.mp4", (frame for _ in range(8)), fps=30)
+    settings = SamplingSettings(num_frames=2, size_px=32)
+    frames = EvaluationVideos([_listed(tmp_path / "a.mp4")], settings)[0].frames
+    assert frames.shape == (1, 2, 32, 32, 3)
+    assert (frames[..., 8:24, 1] > 150).all()
+    assert (frames[..., 8:24, [0, 2]] < 50).all()
 
 
 @pytest.mark.parametrize(
