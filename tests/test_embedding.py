@@ -1,6 +1,4 @@
 import json
-import tracemalloc
-import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,10 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from endofm import embedding
 from endofm.data.colour import IMAGENET_MEAN, IMAGENET_STD, normalise
 from endofm.data.transforms import centre_crop, resize_short_side
-from endofm.data.video import open_video, write_video
+from endofm.data.video import FolderReader, write_video
 from endofm.embedding import EmbedSettings, embed, embed_videos, plan_windows
 from endofm.engine.weights import weights_sha256
 from endofm.errors import ConfigError, DataError, VideoError
@@ -159,44 +156,20 @@ def test_frames_are_resized_cut_and_normalised(tmp_path: Path) -> None:
     assert torch.equal(torch.from_numpy(features), expected)
 
 
-def test_each_frame_is_read_once_and_let_go(
+def test_each_frame_is_read_once(
     folder: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    alive: list[weakref.ref[np.ndarray]] = []
+    frames = FolderReader.frames
 
-    class WatchedReader:
-        def __init__(self, path: Path, **options: float) -> None:
-            self.reader = open_video(path)
-            self.info, self.times_s = self.reader.info, self.reader.times_s
+    def counted(reader: FolderReader, indices: Sequence[int]) -> list[np.ndarray]:
+        read.extend(indices)
+        return frames(reader, indices)
 
-        def __enter__(self) -> "WatchedReader":
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            self.reader.close()
-
-        def frames(self, indices: Sequence[int]) -> list[np.ndarray]:
-            assert sum(ref() is not None for ref in alive) <= 1
-            read.extend(indices)
-            frames = self.reader.frames(indices)
-            alive.extend(weakref.ref(frame) for frame in frames)
-            return frames
-
-    monkeypatch.setattr(embedding, "open_video", WatchedReader)
+    monkeypatch.setattr(FolderReader, "frames", counted)
     embed(FrameBrightness(), folder(60), window_s=0.5, stride_s=0.2, size_px=20)
     assert read == sorted(set(read))
     assert read[-1] == 59
-
-
-def test_memory_does_not_grow_with_the_video(folder: Callable[[int], Path]) -> None:
-    peaks = []
-    for path in (folder(30), folder(40), folder(200)):  # the first one warms up
-        tracemalloc.start()
-        embed(FrameBrightness(), path, window_s=0.5, size_px=64, batch_size=1)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[2] < 1.5 * peaks[1]
 
 
 def test_progress_counts_windows(folder: Callable[[int], Path]) -> None:

@@ -1,4 +1,4 @@
-"""A minute on real endoscopy: from videos and frame folders to a probed backbone.
+"""Two minutes on real endoscopy: to a probed backbone, and to a classifier used on a new video.
 
 The pictures are for research only and not part of the project; where they are absent the test is
 skipped. ``docs/results.md`` holds the long version.
@@ -12,7 +12,11 @@ from types import SimpleNamespace
 import pytest
 
 from endofm.config import read_preset
+from endofm.prediction import predict
 from endofm.runfolder import RunFolder, read_lines
+from endofm.tasks.classify import finetune
+from endofm.tasks.classify_config import ClassifyConfig
+from endofm.tasks.classify_evaluate import evaluate
 from endofm.tasks.pretrain import pretrain
 from endofm.tasks.pretrain_config import PretrainConfig
 
@@ -26,17 +30,24 @@ pytestmark = [
 ]
 
 
-def test_a_short_pre_training_on_real_endoscopy(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def cvc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CVC-ClinicDB as clips and windows."""
+    folder = tmp_path_factory.mktemp("real") / "cvc"
     prepare = runpy.run_path(str(ROOT / "examples" / "prepare_cvc.py"))
-    prepare["main"](SimpleNamespace(source=DATA / "cvc-clinicdb", out=tmp_path / "cvc"))
+    prepare["main"](SimpleNamespace(source=DATA / "cvc-clinicdb", out=folder))
+    return folder
+
+
+def test_a_short_pre_training_on_real_endoscopy(cvc: Path, tmp_path: Path) -> None:
     config = PretrainConfig.parse(
         {
             **read_preset("pretrain", "tiny"),
-            "data": [DATA / "cholect50-clips", tmp_path / "cvc" / "sequences" / "train"],
+            "data": [DATA / "cholect50-clips", cvc / "sequences" / "train"],
             "out": tmp_path / "run",
             "steps": 6,
             "log_every": 1,
-            "probe": {"clips": tmp_path / "cvc" / "windows" / "clips.csv", "num_neighbours": 10},
+            "probe": {"clips": cvc / "windows" / "clips.csv", "num_neighbours": 10},
             "optimiser": {"learning_rate": 1.6e-2, "warmup_epochs": 0},
         }
     )
@@ -55,3 +66,30 @@ def test_a_short_pre_training_on_real_endoscopy(tmp_path: Path) -> None:
         assert probe["n"] == 47
         assert probe["num_groups"] == 9
         assert 0 <= probe["low"] <= probe["value"] <= probe["high"] <= 1
+
+
+def test_a_classifier_from_real_windows_to_a_new_video(cvc: Path, tmp_path: Path) -> None:
+    config = ClassifyConfig.parse(
+        {
+            **read_preset("classify", "tiny"),
+            "data": cvc / "windows" / "clips.csv",
+            "out": tmp_path / "run",
+            "epochs": 1,
+            "sampling": {"num_frames": 2, "clips_per_video": 1, "size_px": 96},
+            "optimiser": {"learning_rate": 1.6e-2, "warmup_epochs": 0},
+        }
+    )
+    assert finetune(config, show_progress=False).finished
+    scored = evaluate(config.out, show_progress=False)
+    auroc = scored.scores["auroc"]
+    assert (auroc.n, auroc.num_groups) == (47, 9)
+    assert 0 <= auroc.low <= auroc.value <= auroc.high <= 1
+    video = DATA / "ldpolypvideo-seq1" / "test_polyp_seq1.mp4"
+    found = predict(config.out, video, num_telling=1)
+    assert found.classes == ("no_polyp", "polyp")
+    assert found.thresholds_from == "val"
+    assert found.video.num_frames == 53
+    assert found.scores.sum(1) == pytest.approx(1)
+    assert 0 <= found.telling[0].time_s < found.video.duration_s
+    page = found.save(tmp_path / "out")
+    assert page.stat().st_size > 100_000  # the video is inside

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from endofm.embedding import embed as embed
     from endofm.engine.loading import load as load
+    from endofm.prediction import predict as predict
     from endofm.tasks.classify import finetune as finetune
     from endofm.tasks.classify_config import ClassifyConfig as ClassifyConfig
     from endofm.tasks.classify_evaluate import evaluate as evaluate
@@ -27,6 +28,7 @@ _HOMES = {
     "evaluate": "endofm.tasks.classify_evaluate",
     "finetune": "endofm.tasks.classify",
     "load": "endofm.engine.loading",
+    "predict": "endofm.prediction",
     "pretrain": "endofm.tasks.pretrain",
 }
 
@@ -37,6 +39,7 @@ __all__ = [
     "evaluate",
     "finetune",
     "load",
+    "predict",
     "pretrain",
 ]
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +22,7 @@ from endofm.data.manifests import Skipped
 from endofm.data.sampling import spread_indices
 from endofm.data.transforms import centre_crop, resize_short_side
 from endofm.data.video import FolderReader, VideoReader, open_video
+from endofm.data.windows import batches, sliding_clips
 from endofm.engine.weights import weights_sha256
 from endofm.errors import ConfigError, DataError, VideoError
 from endofm.files import replacing
@@ -130,7 +129,10 @@ def embed(
     with open_video(video, folder_fps=folder_fps) as reader, _evaluating(backbone):
         windows = plan_windows(reader.times_s, reader.info.duration_s, settings)
         features: list[np.ndarray] = []
-        for clips in _batches(_clips(reader, windows, size_px), batch_size):
+        frames = sliding_clips(
+            lambda index: _square(reader, index, size_px), [window.indices for window in windows]
+        )
+        for clips in batches(frames, batch_size):
             features.extend(_forward(backbone, clips))
             if progress is not None:
                 progress(len(features), len(windows))
@@ -215,26 +217,10 @@ def plan_windows(times_s: np.ndarray, duration_s: float, settings: EmbedSettings
     return windows
 
 
-def _clips(
-    reader: VideoReader | FolderReader, windows: Sequence[Window], size_px: int
-) -> Iterator[np.ndarray]:
-    """The windows' frames, (T, S, S, 3) uint8 each; a frame of several windows is read once."""
-    waiting = deque(windows)
-    kept: dict[int, np.ndarray] = {}
-    for index in np.unique(np.concatenate([window.indices for window in windows])).tolist():
-        frame = reader.frames([index])[0]  # (H, W, 3)
-        square = centre_crop(resize_short_side(frame[None], size_px), size_px)[0]
-        kept[index] = square.copy()  # a crop would hold on to the frame
-        while waiting and waiting[0].indices[-1] <= index:
-            yield np.stack([kept[i] for i in waiting.popleft().indices.tolist()])
-            first_needed = waiting[0].indices[0] if waiting else index
-            kept = {i: frame for i, frame in kept.items() if i >= first_needed}
-
-
-def _batches(clips: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    remaining = iter(clips)
-    while batch := list(islice(remaining, size)):
-        yield np.stack(batch)  # (B, T, S, S, 3)
+def _square(reader: VideoReader | FolderReader, index: int, size_px: int) -> np.ndarray:
+    """One frame as the backbone sees it: (S, S, 3) uint8."""
+    frame = reader.frames([index])[0]  # (H, W, 3)
+    return centre_crop(resize_short_side(frame[None], size_px), size_px)[0]
 
 
 @torch.no_grad()

@@ -136,6 +136,38 @@ class RunFolder:
         return item in early or item.name.startswith(".")
 
 
+@dataclass(frozen=True)
+class PredictionFolder:
+    """Paths of what is predicted about one video."""
+
+    path: Path
+
+    @property
+    def prediction(self) -> Path:
+        """Everything as JSON, written last but for the page; its presence means: predicted."""
+        return self.path / "prediction.json"
+
+    @property
+    def scores(self) -> Path:
+        """The scores over time as a table."""
+        return self.path / "scores.csv"
+
+    @property
+    def telling(self) -> Path:
+        """The most telling frames and the attention over them, as arrays."""
+        return self.path / "telling.npz"
+
+    @property
+    def video(self) -> Path:
+        """The video with what was predicted drawn."""
+        return self.path / "overlay.mp4"
+
+    @property
+    def page(self) -> Path:
+        """The page to look at."""
+        return self.path / "prediction.html"
+
+
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
     """Append one JSON object as a line."""
     append_text(path, json.dumps(record) + "\n")

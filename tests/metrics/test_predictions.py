@@ -83,34 +83,33 @@ def test_thresholds_of_several_classes_are_each_against_the_rest() -> None:
 
 
 def test_two_classes_are_decided_by_the_threshold_of_the_second() -> None:
-    predictions = two_class([0.2, 0.5, 0.7, 0.9], [0, 0, 1, 1])
-    assert decide(predictions, thresholds=0.5)[:, 1].tolist() == [False, True, True, True]
-    high = decide(predictions, thresholds=np.array([0.0, 0.7]))
+    scores = two_class([0.2, 0.5, 0.7, 0.9], [0, 0, 1, 1]).scores
+    assert decide(scores, thresholds=0.5)[:, 1].tolist() == [False, True, True, True]
+    high = decide(scores, thresholds=np.array([0.0, 0.7]))
     assert high[:, 1].tolist() == [False, False, True, True]
     assert (high.sum(1) == 1).all()
 
 
 def test_one_of_several_classes_is_the_most_probable_whatever_the_thresholds() -> None:
     scores = np.array([[0.4, 0.4, 0.2], [0.1, 0.2, 0.7]])
-    predictions = Predictions(scores, np.array([0, 0]), ["a", "b"], list("abc"))
     for thresholds in (0.0, 0.9):
-        assert decide(predictions, thresholds=thresholds).argmax(1).tolist() == [0, 2]
-        assert (decide(predictions, thresholds=thresholds).sum(1) == 1).all()
+        decided = decide(scores, thresholds=thresholds)
+        assert decided.argmax(1).tolist() == [0, 2]
+        assert (decided.sum(1) == 1).all()
 
 
 def test_labels_are_decided_each_by_its_threshold() -> None:
-    predictions = multi_label(np.array([[0.3, 0.3], [0.6, 0.6]]), np.zeros((2, 2), int))
-    decided = decide(predictions, thresholds=np.array([0.3, 0.7]))
+    scores = np.array([[0.3, 0.3], [0.6, 0.6]])
+    decided = decide(scores, thresholds=np.array([0.3, 0.7]), multi_label=True)
     assert decided.tolist() == [[True, False], [True, False]]
 
 
 def test_bad_thresholds() -> None:
-    predictions = two_class([0.2], [0])
     with pytest.raises(ValueError, match=r"thresholds \(3,\) for 2 classes"):
-        threshold_of_each(predictions, np.zeros(3))
+        threshold_of_each(2, np.zeros(3))
     for bad in (-0.1, 1.5, np.nan):
         with pytest.raises(ValueError, match=r"are not all within 0\.\.1"):
-            decide(predictions, thresholds=bad)
+            decide(np.array([[0.8, 0.2]]), thresholds=bad)
 
 
 def test_targets_and_questions() -> None:

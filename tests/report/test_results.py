@@ -7,6 +7,7 @@ import pytest
 from endofm.errors import RunError
 from endofm.report import write_report
 from endofm.report.results import read_results
+from tests.report.builder import build_run
 from tests.report.svg import svg_text
 
 SCORE = {"value": 0.75, "low": 0.5, "high": None, "n": 8, "num_groups": 4, "level": 0.95}
@@ -20,6 +21,7 @@ FOUND: dict[str, Any] = {
     "classes": ["normal", "<b>polyp"],
     "multi_label": False,
     "data_note": "synthetic",
+    "source": "runs/<b>polyp",
     "thresholds_from": "val",
     "selected_on_reported": False,
     "notes": ["a note"],
@@ -94,3 +96,21 @@ def test_the_page_shows_reported_before_validation_and_escapes_names(tmp_path: P
     assert "75.0 %" in page
     assert "0.125" in page
     assert "Does it learn?" not in page
+
+
+def test_an_evaluation_without_a_run_has_a_page_of_results_alone(tmp_path: Path) -> None:
+    _write(tmp_path, thresholds_from="")
+    text = write_report([tmp_path]).read_text(encoding="utf-8")
+    assert "Results on test" in text
+    assert "Scored: <code>runs/&lt;b&gt;polyp</code>" in text
+    for absent in ("chosen on other videos", "<h2>Training", "What was run", "step 0"):
+        assert absent not in text
+
+
+def test_evaluations_without_a_run_stand_beside_runs(tmp_path: Path) -> None:
+    run, alone = build_run(tmp_path / "run"), tmp_path / "alone"
+    alone.mkdir()
+    _write(alone)
+    text = write_report([run, alone], tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "evaluated" in text
+    assert "<h2>Training" in text

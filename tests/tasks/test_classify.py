@@ -15,9 +15,10 @@ import torch
 from safetensors.torch import load_file
 
 import endofm
+from endofm.convert import convert
 from endofm.data.manifests import Video, read_clip_list, write_clip_list
 from endofm.engine.loading import load_classifier
-from endofm.errors import ConfigError, DataError, EndofmError, RunError
+from endofm.errors import ConfigError, DataError, EndofmError, RunError, WeightsError
 from endofm.runfolder import RunFolder, read_lines
 from endofm.tasks.classification import Classification
 from endofm.tasks.classify import FinetuneResult, finetune
@@ -51,6 +52,10 @@ def make_config(labelled: Path, tmp_path: Path) -> MakeConfig:
         )
 
     return make
+
+
+def _all(listed: Path) -> list[Video]:
+    return list(read_clip_list(listed))
 
 
 SPLITS = ("train", "train", "train", "train", "val", "test", "val", "test")
@@ -243,6 +248,50 @@ def test_other_data_is_scored_by_the_thresholds_of_the_run(
     assert done.scores["accuracy"].n == 4
 
 
+def test_weights_without_a_run_are_scored_on_other_data(
+    make_config: MakeConfig, videos: Path, tmp_path: Path
+) -> None:
+    config = make_config(epochs=1)
+    _run(config)
+    weights, out = tmp_path / "polypdiag.pth", tmp_path / "scored"
+    convert(config.out, weights)
+    listed = _listed(videos, "numbers", lambda n, v: replace(v, label=str(n % 2), split=""))
+    done = evaluate(
+        weights,
+        data=listed,
+        out=out,
+        sampling=config.sampling,
+        num_workers=0,
+        show_progress=False,
+    )
+    found = json.loads((out / "results-test.json").read_text())
+    assert done.scores["accuracy"].n == found["num_videos"] == len(SPLITS)
+    assert (found["classes"], found["thresholds"]) == (["0", "1"], [0.5, 0.5])
+    assert (found["thresholds_from"], found["source"]) == ("", str(weights))
+    assert any("trained on is not known" in note for note in done.notes)
+    expected = video_scores(endofm.load(weights, task="classify"), _all(listed), config.sampling)
+    with done.predictions.open() as file:
+        written = [[float(row["0"]), float(row["1"])] for row in csv.DictReader(file)]
+    np.testing.assert_allclose(written, expected, atol=1e-6)
+
+
+def test_weights_without_a_run_need_data_names_and_a_place(
+    make_config: MakeConfig, labelled: Path, tmp_path: Path
+) -> None:
+    config = make_config(epochs=1)
+    _run(config)
+    weights = tmp_path / "polypdiag.pth"
+    convert(config.out, weights)
+    with pytest.raises(ConfigError, match="weights without a run; add --data LABELLED and --out"):
+        evaluate(weights, data=labelled)
+    with pytest.raises(DataError, match="unknown label 'red'; known labels: 0, 1"):
+        evaluate(weights, data=labelled, out=tmp_path / "out")
+    with pytest.raises(ConfigError, match="has 2 outputs for the classes a, b, c"):
+        evaluate(weights, data=labelled, out=tmp_path / "out", classes="abc")
+    with pytest.raises(ConfigError, match="a run knows its classes and its clips"):
+        evaluate(config.out, sampling=config.sampling)
+
+
 def test_what_was_trained_on_is_not_scored(make_config: MakeConfig, videos: Path) -> None:
     config = make_config(epochs=1)
     _run(config)
@@ -280,7 +329,7 @@ def test_a_group_in_two_splits_stops_the_run_with_its_name(
 
 
 def test_evaluation_of_what_is_no_run_is_refused(make_config: MakeConfig, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="holds no fine-tuning run; train one with"):
+    with pytest.raises(WeightsError, match="holds no finished checkpoint"):
         evaluate(tmp_path)
     config = make_config(epochs=1)
     _run(config)

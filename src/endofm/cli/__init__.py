@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pretrain": ("pretrain", "pre-train a backbone on a folder of videos"),
     "finetune classify": ("finetune_classify", "train a classifier on labelled videos"),
     "evaluate": ("evaluate", "score a classifier on videos that it has not seen"),
+    "predict": ("predict", "what a classifier says of new videos, with a page for each"),
     "embed": ("embed", "features of videos, to a .npz file"),
     "convert": ("convert", "original checkpoints to safetensors and back"),
     "report": ("report", "a page about one or several runs"),

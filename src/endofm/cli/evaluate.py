@@ -11,6 +11,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from endofm.cli.arguments import parse
+from endofm.cli.training import sampling_of
 from endofm.config import Settings
 from endofm.metrics.intervals import Estimate
 from endofm.report import write_report
@@ -18,14 +19,20 @@ from endofm.tasks.classify_evaluate import evaluate
 
 
 class Arguments(Settings):
-    """Score the best weights of a fine-tuning run on videos that they have not seen."""
+    """Score a classifier on videos that it has not seen."""
 
-    run: Positional[Path]
-    """Folder of the run."""
+    source: Positional[str]
+    """Folder of a fine-tuning run; or a classifier's weights, to be scored on --data."""
     split: str = "test"
     """Which of its splits."""
     data: Path | None = None
     """Other labelled videos of the same classes."""
+    out: Path | None = None
+    """Where to write instead of the run's folder; weights without a run need it."""
+    classes: tuple[str, ...] | None = None
+    """What the outputs of weights without a run stand for; else 0, 1, ... ."""
+    preset: str | None = None
+    """For weights without a run: take clips as this preset does; 'paper' for the original's."""
     num_workers: NonNegativeInt = 2
     """Loader processes; they change no number."""
 
@@ -34,9 +41,12 @@ def main(words: list[str]) -> None:
     """Run the command."""
     arguments = parse(Arguments, words, prog="endofm evaluate")
     done = evaluate(
-        arguments.run,
+        arguments.source,
         split=arguments.split,
         data=arguments.data,
+        out=arguments.out,
+        classes=arguments.classes,
+        sampling=sampling_of(arguments.preset),
         num_workers=arguments.num_workers,
     )
     table = Table("metric", "value", "95 % interval", "n", "groups", title=f"{arguments.split}")
@@ -46,7 +56,7 @@ def main(words: list[str]) -> None:
     console.print(table)
     for note in done.notes:
         console.print(f"note: {note}", markup=False)
-    page = write_report([arguments.run])
+    page = write_report([done.results.parent])
     print(f"{done.results} (each video: {done.predictions}, page: {page})")
 
 

@@ -13,6 +13,7 @@ from endofm.cli.arguments import option
 from endofm.config import Settings, read_preset, read_yaml
 from endofm.errors import RunError
 from endofm.runfolder import RunFolder
+from endofm.tasks.classify_config import SamplingSettings
 
 Form = TypeVar("Form", bound=Settings)
 
@@ -62,3 +63,11 @@ def stopped(run: Path, *, steps: int, num_steps: int, command: str) -> KeyboardI
     return KeyboardInterrupt(
         f"step {steps} of {num_steps} is saved in {run}; go on with: {command} --out {run} --resume"
     )
+
+
+def sampling_of(preset: str | None) -> SamplingSettings | None:
+    """How a preset of classification takes clips from videos."""
+    if preset is None:
+        return None
+    values = read_preset("classify", preset).get("sampling", {})
+    return SamplingSettings.parse(values, where=f"preset {preset}")

@@ -34,7 +34,7 @@ def confusion_matrix(predictions: Predictions, *, thresholds: float | np.ndarray
 
     Multi-label: (K, 2, 2), for each class a matrix of no and yes. Arguments as in ``decide``.
     """
-    decided, targets = decide(predictions, thresholds=thresholds), predictions.targets
+    decided, targets = _decided(predictions, thresholds), predictions.targets
     if not predictions.multi_label:
         return targets.T.astype(np.int64) @ decided.astype(np.int64)
     truth = np.stack([~targets, targets]).astype(np.int64)  # (2, N, K)
@@ -121,7 +121,7 @@ class _Answers:
 def _answers(predictions: Predictions, thresholds: float | np.ndarray) -> _Answers:
     asked = predictions.questions
     scores, targets = predictions.scores[:, asked], predictions.targets[:, asked]
-    decided = decide(predictions, thresholds=thresholds)[:, asked]
+    decided = _decided(predictions, thresholds)[:, asked]
     same, squared = decided == targets, (scores - targets) ** 2
     several = predictions.one_of_several
     confidence, confidently_right = confident_answers(predictions)
@@ -129,12 +129,16 @@ def _answers(predictions: Predictions, thresholds: float | np.ndarray) -> _Answe
         scores=scores,
         targets=targets,
         decided=decided,
-        reached=scores >= threshold_of_each(predictions, thresholds)[asked],
+        reached=scores >= threshold_of_each(len(predictions.classes), thresholds)[asked],
         right=same.all(1) if several else same.mean(1),
         squared_error=squared.sum(1) if several else squared.mean(1),
         confidence=confidence,
         confidently_right=confidently_right,
     )
+
+
+def _decided(predictions: Predictions, thresholds: float | np.ndarray) -> np.ndarray:
+    return decide(predictions.scores, thresholds=thresholds, multi_label=predictions.multi_label)
 
 
 def _measure(answers: _Answers, predictions: Predictions, num_bins: int) -> dict[str, float]:

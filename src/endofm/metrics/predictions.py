@@ -56,7 +56,12 @@ class Predictions:
     @property
     def questions(self) -> slice:
         """The Q of the K classes that are asked for: of two, the second."""
-        return slice(None) if self.multi_label or self.one_of_several else slice(1, 2)
+        return questions(len(self.classes), multi_label=self.multi_label)
+
+
+def questions(num_classes: int, *, multi_label: bool) -> slice:
+    """The classes that are asked for: all, or of two alternatives the second."""
+    return slice(1, 2) if num_classes == 2 and not multi_label else slice(None)
 
 
 def choose_thresholds(predictions: Predictions) -> np.ndarray:
@@ -79,21 +84,25 @@ def choose_thresholds(predictions: Predictions) -> np.ndarray:
     return thresholds
 
 
-def decide(predictions: Predictions, *, thresholds: float | np.ndarray) -> np.ndarray:
+def decide(
+    scores: np.ndarray, *, thresholds: float | np.ndarray, multi_label: bool = False
+) -> np.ndarray:
     """The classes that are answered: (N, K) bool, exactly one an item unless ``multi_label``.
 
     Args:
-        predictions: What is decided.
+        scores: Probabilities (N, K).
         thresholds: (K,) in 0..1, or one for all classes. Of two classes the second's decides:
             0.5 is the highest score, a tie being positive. Unused for one of several classes.
+        multi_label: Each class is a question of its own.
     """
-    scores = predictions.scores
-    if predictions.one_of_several:
-        return scores.argmax(1)[:, None] == np.arange(scores.shape[1])
-    reached = scores >= threshold_of_each(predictions, thresholds)
-    if predictions.multi_label:
-        return reached
-    return np.stack([~reached[:, 1], reached[:, 1]], axis=1)
+    num_classes = scores.shape[1]
+    each = threshold_of_each(num_classes, thresholds)
+    if multi_label:
+        return scores >= each
+    if num_classes > 2:
+        return scores.argmax(1)[:, None] == np.arange(num_classes)
+    positive = scores[:, 1] >= each[1]
+    return np.stack([~positive, positive], axis=1)
 
 
 def confident_answers(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
@@ -109,13 +118,13 @@ def confident_answers(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]
     return np.maximum(scores, 1 - scores), (scores >= 0.5) == targets
 
 
-def threshold_of_each(predictions: Predictions, thresholds: float | np.ndarray) -> np.ndarray:
+def threshold_of_each(num_classes: int, thresholds: float | np.ndarray) -> np.ndarray:
     """One threshold a class, (K,), from as many or one for all.
 
     Raises:
         ValueError: There are as many as neither, or one is outside 0..1.
     """
-    each, num_classes = np.asarray(thresholds, float), len(predictions.classes)
+    each = np.asarray(thresholds, float)
     if each.shape not in {(), (num_classes,)}:
         raise ValueError(f"thresholds {each.shape} for {num_classes} classes")
     if not np.all((each >= 0) & (each <= 1)):

@@ -1,5 +1,6 @@
-"""Static pages about runs, made from the files of a run folder alone."""
+"""Static pages about runs and predictions, made from the files in their folders alone."""
 
 from endofm.report.page import write_report
+from endofm.report.prediction import write_prediction_page
 
-__all__ = ["write_report"]
+__all__ = ["write_prediction_page", "write_report"]

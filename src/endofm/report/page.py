@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from endofm.errors import ConfigError, RunError
 from endofm.files import write_text
 from endofm.report import curves, wording
 from endofm.report.charts import SMOOTH_FROM
+from endofm.report.html import page_environment
 from endofm.report.pictures import Strip, Views, read_attention, read_views
 from endofm.report.reading import ProbeKey, ProbeResult, RunRecord, read_run
 from endofm.report.results import SplitResults, read_results
@@ -79,28 +79,26 @@ def write_report(run_folders: Sequence[Path], out: Path | None = None) -> Path:
 def render(runs: list[RunRecord]) -> str:
     """The page's HTML."""
     names = wording.distinct_names(runs)
-    environment = Environment(
-        loader=PackageLoader("endofm", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
-        sections=[_section(run, name) for run, name in zip(runs, names, strict=True)],
-        classifies=all(run.classifies for run in runs),
-        probe_charts=curves.probe_charts(runs, names),
-        learning_charts=curves.learning_charts(runs, names),
-        machinery_charts=curves.machinery_charts(runs, names),
-        smoothed=any(len(c.steps) >= SMOOTH_FROM for run in runs for c in run.curves.values()),
-        max_skipped=MAX_SKIPPED_SHOWN,
-        metric_name=curves.metric_name,
-        is_share=curves.is_share,
-        say=wording,
+    return (
+        page_environment()
+        .get_template("page.html")
+        .render(
+            sections=[run_section(run, name) for run, name in zip(runs, names, strict=True)],
+            classifies=all(run.classifies for run in runs),
+            probe_charts=curves.probe_charts(runs, names),
+            learning_charts=curves.learning_charts(runs, names),
+            machinery_charts=curves.machinery_charts(runs, names),
+            smoothed=any(len(c.steps) >= SMOOTH_FROM for run in runs for c in run.curves.values()),
+            max_skipped=MAX_SKIPPED_SHOWN,
+            metric_name=curves.metric_name,
+            is_share=curves.is_share,
+            say=wording,
+        )
     )
 
 
-def _section(run: RunRecord, name: str) -> RunSection:
+def run_section(run: RunRecord, name: str) -> RunSection:
+    """What a page shows of one run alone; damaged parts are told instead."""
     damaged: list[str] = []
     speed = run.curves.get("clips_per_s")
     return RunSection(

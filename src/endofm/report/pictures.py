@@ -50,7 +50,7 @@ def read_views(path: Path) -> Views | None:
     """
     if not path.is_file():
         return None
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path)
     try:
         num_global = int(arrays["num_global"])
         views = [
@@ -58,9 +58,9 @@ def read_views(path: Path) -> Views | None:
         ]
         labels = [f"Global {i + 1}" for i in range(num_global)]
         labels += [f"Local {i + 1}" for i in range(len(views) - num_global)]
-        strips = [_strip(view, label) for view, label in zip(views, labels, strict=True)]
+        strips = [frame_strip(view, label) for view, label in zip(views, labels, strict=True)]
     except (KeyError, TypeError, ValueError) as error:
-        raise _not_understood(path, error) from None
+        raise not_understood(path, error) from None
     return Views(tuple(strips[:num_global]), tuple(strips[num_global:]))
 
 
@@ -75,18 +75,21 @@ def read_attention(path: Path) -> tuple[Strip, ...] | None:
     """
     if not path.is_file():
         return None
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path)
     try:
         frames, attention = arrays["frames"], arrays["attention"]  # (T, H, W, 3), (heads, T, h, w)
         if attention.ndim != 4 or attention.shape[1] != len(frames):
             raise ValueError(f"attention of shape {attention.shape} over {len(frames)} frames")
         if not np.isfinite(attention).all():
             raise ValueError("attention is not finite")
-        rows = [_strip(frames, "Input"), _overlay(frames, attention.mean(axis=0), "Mean of heads")]
+        rows = [
+            frame_strip(frames, "Input"),
+            attention_strip(frames, attention.mean(axis=0), "Mean of heads"),
+        ]
         for head in _most_focused(attention)[:NUM_HEADS_SHOWN]:
-            rows.append(_overlay(frames, attention[head], f"Head {head + 1}"))
+            rows.append(attention_strip(frames, attention[head], f"Head {head + 1}"))
     except (KeyError, TypeError, ValueError) as error:
-        raise _not_understood(path, error) from None
+        raise not_understood(path, error) from None
     return tuple(rows)
 
 
@@ -98,8 +101,12 @@ def _most_focused(attention: np.ndarray) -> list[int]:
     return [int(head) for head in np.argsort(entropy, kind="stable")]
 
 
-def _overlay(frames: np.ndarray, attention: np.ndarray, label: str) -> Strip:
-    """Attention (T, h, w) as heat over grey frames (T, H, W, 3)."""
+def attention_strip(frames: np.ndarray, attention: np.ndarray, label: str) -> Strip:
+    """Attention (T, h, w) as heat over grey frames (T, H, W, 3) uint8; see ``read_attention``.
+
+    Raises:
+        ValueError: They are something else.
+    """
     _check_frames(frames)
     excess = attention / max(float(attention.mean()), 1e-12) - 1
     scale = max(float(excess.max()), FULL_COLOUR_TIMES - 1)
@@ -109,7 +116,7 @@ def _overlay(frames: np.ndarray, attention: np.ndarray, label: str) -> Strip:
     grey = (frames @ np.array(GREY_WEIGHTS))[..., None]
     share = 0.2 + 0.65 * heat[..., None]
     mixed = (1 - share) * grey + share * colour
-    return _strip(mixed.round().astype(np.uint8), label)
+    return frame_strip(mixed.round().astype(np.uint8), label)
 
 
 def _enlarge(patches: np.ndarray, size_hw: tuple[int, ...]) -> np.ndarray:
@@ -126,7 +133,12 @@ def _interpolation(num: int, size: int) -> np.ndarray:
     return np.maximum(1 - np.abs(place[:, None] - np.arange(num)), 0)
 
 
-def _strip(frames: np.ndarray, label: str) -> Strip:
+def frame_strip(frames: np.ndarray, label: str) -> Strip:
+    """Frames (T, H, W, 3) uint8 as pictures.
+
+    Raises:
+        ValueError: They are something else.
+    """
     _check_frames(frames)
     size = f"{frames.shape[2]} \N{MULTIPLICATION SIGN} {frames.shape[1]} px"
     return Strip(label, size, tuple(_as_jpeg(frame) for frame in frames))
@@ -143,15 +155,21 @@ def _as_jpeg(frame: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz`` file; nothing in it is executed.
+
+    Raises:
+        RunError: The file is missing, damaged or holds something else.
+    """
     try:
         with zipfile.ZipFile(path):  # anything else, NumPy would try to open in other ways
             pass
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise _not_understood(path, error) from None
+        raise not_understood(path, error) from None
 
 
-def _not_understood(path: Path, error: Exception) -> RunError:
+def not_understood(path: Path, error: Exception) -> RunError:
+    """The complaint about a file whose content cannot be drawn."""
     return RunError(f"{path} cannot be shown ({error})", "delete it, or let the run write it again")

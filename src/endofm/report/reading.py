@@ -86,8 +86,13 @@ class RunRecord:
 
     @property
     def classifies(self) -> bool:
-        """Is this the fine-tuning of a classifier, and no pre-training?"""
-        return self.files.labelled.is_file()
+        """Is this the fine-tuning or evaluation of a classifier, and no pre-training?"""
+        return self.files.labelled.is_file() or not self.trained
+
+    @property
+    def trained(self) -> bool:
+        """Was anything trained here, or only evaluated?"""
+        return self.files.holds_run
 
     @property
     def finished(self) -> bool:
@@ -101,16 +106,16 @@ class RunRecord:
 
 
 def read_run(folder: Path) -> RunRecord:
-    """Read a run folder.
+    """Read the folder of a run, or of an evaluation alone.
 
     Raises:
-        RunError: There is no run in it.
+        RunError: There is neither in it.
         ConfigError: Its settings cannot be read.
     """
     files = RunFolder(folder)
-    if not files.holds_run:
+    if not (files.holds_run or files.all_results()):
         raise RunError(f"{folder} holds no run", "name a folder that endofm pretrain has written")
-    config = read_yaml(files.config)
+    config = read_yaml(files.config) if files.holds_run else {}
     lines = [line for line in read_lines(files.metrics) if _is_number(line.get("step"))]
     state = _read_facts(files.last_state)
     videos = _read_json(files.videos)

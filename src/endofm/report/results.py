@@ -75,6 +75,10 @@ class SplitResults:
     num_videos: int
     num_groups: int
     data_note: str
+    source: str
+    """The weights that were scored."""
+    thresholds_chosen: bool
+    """Did a validation choose the thresholds?"""
     selected: bool
     """Were the best weights and the thresholds chosen on these very videos?"""
     notes: tuple[str, ...]
@@ -103,6 +107,8 @@ def read_results(path: Path) -> SplitResults:
             num_videos=int(found["num_videos"]),
             num_groups=int(found["num_groups"]),
             data_note=str(found["data_note"]),
+            source=str(found["source"]),
+            thresholds_chosen=bool(found["thresholds_from"]),
             selected=name == found["thresholds_from"] or bool(found["selected_on_reported"]),
             notes=tuple(map(str, found["notes"])),
             scores=tuple(_row(name, score) for name, score in found["scores"].items()),

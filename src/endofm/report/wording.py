@@ -124,3 +124,12 @@ def distinct_names(runs: list[RunRecord]) -> list[str]:
         name if names.count(name) == 1 else str(run.files.path)
         for run, name in zip(runs, names, strict=True)
     ]
+
+
+def clock(time_s: float) -> str:
+    """A time in a video: 0:07.5, 12:03.0, 1:02:03.0."""
+    tenths = round(time_s * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{head}:{tenths // 10:02}.{tenths % 10}"

@@ -104,16 +104,31 @@ class EvaluationVideos(Dataset[Sample]):
             VideoError: Naming the video, if a frame cannot be decoded.
         """
         clip, settings = self.clips[index], self.settings
-        size_px = settings.size_px
         stacked = np.concatenate(
             _read(clip, evaluation_starts(clip.num_frames, settings), settings)
         )
-        if settings.original_test_clip:  # the original resized in float
-            resized = resize_short_side(stacked.astype(np.float32), size_px)
-            square = square_crop(resized, size_px, place="first")
-        else:
-            square = centre_crop(resize_short_side(stacked, size_px), size_px)
-        return Sample(square.reshape(-1, settings.num_frames, *square.shape[1:]), index)
+        squares = evaluation_squares(stacked, settings)
+        return Sample(squares.reshape(-1, settings.num_frames, *squares.shape[1:]), index)
+
+
+def evaluation_squares(frames: NDArray[np.uint8], settings: SamplingSettings) -> Frames:
+    """What the network sees of frames outside training: (T, H, W, 3) -> (T, S, S, 3)."""
+    size_px = settings.size_px
+    if settings.original_test_clip:  # the original resized in float
+        resized = resize_short_side(frames.astype(np.float32), size_px)
+        return square_crop(resized, size_px, place="first")
+    return centre_crop(resize_short_side(frames, size_px), size_px)
+
+
+def clip_indices(clip_frames: int, start: int, settings: SamplingSettings) -> NDArray[np.int64]:
+    """The frames (T,) of a clip that begins at ``start`` in a video of ``clip_frames``."""
+    return finetune_indices(
+        clip_frames,
+        start=start,
+        num_frames=settings.num_frames,
+        span_frames=settings.span_frames,
+        original_repeat_last=settings.original_repeat_last,
+    )
 
 
 def evaluation_starts(clip_frames: int, settings: SamplingSettings) -> list[int]:
@@ -132,16 +147,7 @@ def evaluation_starts(clip_frames: int, settings: SamplingSettings) -> list[int]
 
 def _read(clip: Clip, starts: Sequence[int], settings: SamplingSettings) -> list[NDArray[np.uint8]]:
     """The frames (T, H, W, 3) of each clip; a frame of several is decoded once."""
-    indices = [
-        finetune_indices(
-            clip.num_frames,
-            start=start,
-            num_frames=settings.num_frames,
-            span_frames=settings.span_frames,
-            original_repeat_last=settings.original_repeat_last,
-        )
-        for start in starts
-    ]
+    indices = [clip_indices(clip.num_frames, start, settings) for start in starts]
     with reading(clip) as read_frames:
         frames = np.stack(read_frames(np.concatenate(indices).tolist()))
     return list(frames.reshape(len(starts), settings.num_frames, *frames.shape[1:]))

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from endofm.config import read_yaml
 from endofm.data.labelled import LabelledSet, read_labelled, targets
 from endofm.data.manifests import Video
 from endofm.engine.environment import describe_environment
-from endofm.engine.loading import load_classifier
 from endofm.engine.weights import weights_sha256
-from endofm.errors import DataError, RunError
+from endofm.errors import ConfigError, DataError, RunError
 from endofm.files import replacing
 from endofm.metrics.classification import classification_scores, confusion_matrix
 from endofm.metrics.curves import precision_recall_points, reliability_bins, roc_points
@@ -26,12 +22,17 @@ from endofm.metrics.intervals import Estimate
 from endofm.metrics.predictions import Predictions, choose_thresholds, confident_answers
 from endofm.progress import ProgressBar
 from endofm.runfolder import RunFolder, write_json
-from endofm.tasks.classify_config import ClassifyConfig
+from endofm.tasks.classify_config import SamplingSettings
 from endofm.tasks.classify_scores import video_scores
-from endofm.tasks.classify_sets import read_set
+from endofm.tasks.classify_trained import (
+    NOT_CHOSEN,
+    SELECTED_BY,
+    TrainedClassifier,
+    read_trained,
+)
 
-SELECTED_BY = "val"
-"""The split that picks the best weights and the thresholds."""
+UNKNOWN_PAST = "whether these videos were trained on is not known: the weights are no run of ours"
+NO_THRESHOLD = f"no videos have chosen the threshold: it is {NOT_CHOSEN}"
 
 
 @dataclass(frozen=True)
@@ -47,80 +48,66 @@ class Evaluation:
 
 
 def evaluate(
-    run: str | Path,
+    source: str | Path,
     *,
     split: str = "test",
     data: str | Path | None = None,
+    out: str | Path | None = None,
+    classes: Sequence[str] | None = None,
+    sampling: SamplingSettings | None = None,
     num_workers: int = 2,
     show_progress: bool = True,
 ) -> Evaluation:
-    """Score the best weights of a run; writes ``results-<split>.json`` and a table of the videos.
+    """Score a classifier; writes ``results-<split>.json`` and a table of the videos.
 
-    Thresholds come from the run's validation videos, never from those that are reported.
+    Of a run, thresholds come from its validation videos, never from those that are reported.
 
     Args:
-        run: Folder of a fine-tuning run.
+        source: Folder of a fine-tuning run, whose best weights are scored; or a classifier's
+            weights, such as the original's ``polypdiag.pth``, on ``data`` into ``out``.
         split: Which of the run's splits, or of ``data``'s.
         data: Other labelled videos of the same classes than those the run was given.
+        out: Folder to write to instead of the run's.
+        classes: What the outputs of weights that are no run are called; ``0``, ``1``, ... .
+        sampling: How clips are taken for weights that are no run.
         num_workers: Loader processes; they change no number.
         show_progress: Show a progress bar on standard error.
 
     Raises:
-        EndofmError: There is no such run or split, the labels are others than the run's, a group
-            of the split was trained on, or a video cannot be read.
+        EndofmError: There are no such weights or split, the labels are others than the
+            classifier's, a group of the split was trained on, or a video cannot be read.
     """
-    folder = RunFolder(Path(run))
-    if not folder.labelled.is_file():
-        raise RunError(
-            f"{folder.path} holds no fine-tuning run", "train one with endofm finetune classify"
+    trained = read_trained(source, classes=classes, sampling=sampling)
+    run = trained.run
+    if run is None and (data is None or out is None):
+        raise ConfigError(
+            f"{source} are weights without a run", "add --data LABELLED and --out FOLDER"
         )
-    config = ClassifyConfig.parse(read_yaml(folder.config), where=str(folder.config))
-    own = read_set(folder.labelled)
-    labelled = own if data is None else _other_set(Path(data), own, config)
-    videos = _videos_of(labelled, split, where=str(data or folder.path))
-    _refuse_trained_on(videos, own, split=split)
-    classifier = load_classifier(folder.path)
-    classifier.to("cuda" if torch.cuda.is_available() else "cpu")
+    labelled = run.labelled if run and data is None else _other_set(Path(str(data)), trained)
+    videos = _videos_of(labelled, split, where=str(data or source))
+    if run:
+        _refuse_trained_on(videos, run.labelled, split=split)
     with ProgressBar(f"scoring {split}", total=0, unit="videos", show=show_progress) as bar:
         scores = video_scores(
-            classifier,
+            trained.network,
             videos,
-            config.sampling,
-            multi_label=own.multi_label,
+            trained.sampling,
+            multi_label=trained.multi_label,
             num_workers=num_workers,
             progress=bar.set,
         )
-    predictions = predictions_of(scores, videos, own)
-    chosen_here = split == SELECTED_BY and data is None
-    thresholds = choose_thresholds(predictions) if chosen_here else _thresholds(folder)
+    predictions = predictions_of(scores, videos, labelled)
+    chosen_here = run is not None and split == SELECTED_BY and data is None
+    thresholds = choose_thresholds(predictions) if chosen_here else _thresholds(trained)
     estimates = classification_scores(predictions, thresholds=thresholds)
-    name = split if data is None else f"{split}-{Path(data).stem}"
+    folder = RunFolder(Path(out or source))
+    name = f"{split}-{Path(data).stem}" if run and data else split
     results, table = folder.results(name), folder.predictions(name)
-    write_json(
-        results,
-        {
-            "task": "classify",
-            "split": split,
-            "data": str(data or config.data),
-            "data_note": config.data_note,
-            "num_videos": len(videos),
-            "num_groups": len({video.origin for video in videos}),
-            "classes": list(own.classes),
-            "multi_label": own.multi_label,
-            "scores": {metric: _plain(estimate) for metric, estimate in estimates.items()},
-            "confusion": confusion_matrix(predictions, thresholds=thresholds).tolist(),
-            "curves": _curves(predictions),
-            "thresholds": np.asarray(thresholds).tolist(),
-            "thresholds_from": SELECTED_BY,
-            "selected_on_reported": config.select_on_test,
-            "notes": list(own.notes),
-            "sampling": config.sampling.model_dump(mode="json"),
-            "weights_sha256": weights_sha256(classifier.state_dict()),
-            "environment": describe_environment(),
-        },
-    )
+    measured = _measured(predictions, estimates, thresholds)
+    about = {"split": split, "data": str(data or (run.config.data if run else ""))}
+    write_json(results, {"task": "classify", **about, **_about(trained), **measured})
     _write_table(table, predictions, videos)
-    return Evaluation(estimates, results, table, own.notes)
+    return Evaluation(estimates, results, table, _notes(trained))
 
 
 def predictions_of(
@@ -136,12 +123,12 @@ def predictions_of(
     )
 
 
-def _other_set(path: Path, own: LabelledSet, config: ClassifyConfig) -> LabelledSet:
+def _other_set(path: Path, trained: TrainedClassifier) -> LabelledSet:
     return read_labelled(
         path,
-        classes=own.classes,
-        folder_fps=config.sampling.folder_fps,
-        multi_label=own.multi_label,
+        classes=trained.classes,
+        folder_fps=trained.sampling.folder_fps,
+        multi_label=trained.multi_label,
     )
 
 
@@ -168,15 +155,48 @@ def _refuse_trained_on(videos: Sequence[Video], own: LabelledSet, *, split: str)
             )
 
 
-def _thresholds(folder: RunFolder) -> np.ndarray:
-    path = folder.results(SELECTED_BY)
-    try:
-        return np.array(json.loads(path.read_text(encoding="utf-8"))["thresholds"])
-    except (OSError, ValueError, KeyError, TypeError):
+def _thresholds(trained: TrainedClassifier) -> np.ndarray:
+    if trained.run and not trained.thresholds_from:
         raise RunError(
-            f"{path}: no thresholds chosen on validation",
-            f"run first: endofm evaluate {folder.path} --split {SELECTED_BY}",
-        ) from None
+            f"{trained.source}: no thresholds chosen on validation",
+            f"run first: endofm evaluate {trained.source} --split {SELECTED_BY}",
+        )
+    return trained.thresholds
+
+
+def _notes(trained: TrainedClassifier) -> tuple[str, ...]:
+    return trained.run.labelled.notes if trained.run else (UNKNOWN_PAST, NO_THRESHOLD)
+
+
+def _about(trained: TrainedClassifier) -> dict[str, Any]:
+    """What was asked, as JSON."""
+    run = trained.run
+    return {
+        "source": trained.source,
+        "data_note": run.config.data_note if run else "",
+        "classes": list(trained.classes),
+        "multi_label": trained.multi_label,
+        "thresholds_from": SELECTED_BY if run else "",
+        "selected_on_reported": run is not None and run.config.select_on_test,
+        "notes": list(_notes(trained)),
+        "sampling": trained.sampling.model_dump(mode="json"),
+        "weights_sha256": weights_sha256(trained.network.state_dict()),
+        "environment": describe_environment(),
+    }
+
+
+def _measured(
+    predictions: Predictions, estimates: Mapping[str, Estimate], thresholds: np.ndarray
+) -> dict[str, Any]:
+    """What was found, as JSON."""
+    return {
+        "num_videos": len(predictions.groups),
+        "num_groups": len(set(predictions.groups)),
+        "scores": {metric: _plain(estimate) for metric, estimate in estimates.items()},
+        "confusion": confusion_matrix(predictions, thresholds=thresholds).tolist(),
+        "curves": _curves(predictions),
+        "thresholds": thresholds.tolist(),
+    }
 
 
 def _plain(estimate: Estimate) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from endofm.errors import RunError
 from endofm.metrics.predictions import Predictions
 from endofm.models import Classifier
 from endofm.tasks.classify_config import SamplingSettings
-from endofm.tasks.classify_data import EvaluationVideos, Sample
+from endofm.tasks.classify_data import EvaluationVideos, Frames, Sample
 
 SMALLEST_PROBABILITY = 1e-12
 
@@ -72,7 +72,7 @@ def video_scores(
         scored.append(
             (
                 sample.index,
-                _mean_probabilities(classifier, sample, settings, multi_label=multi_label),
+                probabilities(classifier, sample.frames, settings, multi_label=multi_label).mean(0),
             )
         )
         if progress:
@@ -100,14 +100,23 @@ def cross_entropy(predictions: Predictions) -> float:
 
 
 @torch.no_grad()
-def _mean_probabilities(
-    classifier: Classifier, sample: Sample, settings: SamplingSettings, *, multi_label: bool
+def probabilities(
+    classifier: Classifier, clips: Frames, settings: SamplingSettings, *, multi_label: bool
 ) -> np.ndarray:
-    frames = torch.from_numpy(sample.frames).to(classifier.linear.weight.device)
-    clips = normalise(frames, mean=settings.mean, std=settings.std)  # (C, 3, T, S, S)
-    logits = classifier(clips).double()  # (C, K)
-    probabilities = logits.sigmoid() if multi_label else logits.softmax(-1)
-    return probabilities.mean(0).cpu().numpy()
+    """What a classifier, in its present mode, says of clips.
+
+    Args:
+        classifier: On any device.
+        clips: Frames (C, T, S, S, 3) in 0..255.
+        settings: Tell the mean and standard deviation to normalise by.
+        multi_label: One probability a class, instead of a distribution over the classes.
+
+    Returns:
+        (C, K) float64.
+    """
+    frames = torch.from_numpy(clips).to(classifier.linear.weight.device)
+    logits = classifier(normalise(frames, mean=settings.mean, std=settings.std)).double()
+    return (logits.sigmoid() if multi_label else logits.softmax(-1)).cpu().numpy()
 
 
 def _only(samples: Sequence[Sample]) -> Sample:

@@ -16,6 +16,7 @@ from torch import Tensor
 from endofm.data.colour import IMAGENET_MEAN, IMAGENET_STD, normalise
 from endofm.files import replacing
 from endofm.models import TimeSformer
+from endofm.models.timesformer import PATCH_PX
 
 
 def write_views(path: Path, views: Sequence[Tensor], *, num_global: int) -> None:
@@ -37,7 +38,6 @@ def write_views(path: Path, views: Sequence[Tensor], *, num_global: int) -> None
         np.savez_compressed(draft, num_global=np.int64(num_global), **arrays)
 
 
-@torch.no_grad()
 def write_attention(path: Path, backbone: TimeSformer, frames: np.ndarray) -> None:
     """Write what the class token attends to in the last block, frame by frame.
 
@@ -46,11 +46,34 @@ def write_attention(path: Path, backbone: TimeSformer, frames: np.ndarray) -> No
         backbone: In eval mode.
         frames: (T, H, W, 3) uint8, H and W multiples of 16.
     """
-    device = backbone.cls_token.device
-    weights = backbone.last_attention(normalise(torch.from_numpy(frames)[None].to(device)))
-    height, width = frames.shape[1:3]
-    maps = weights[:, :, 0, 1:].unflatten(-1, (height // 16, width // 16))  # (T, heads, h, w)
+    attention = attention_maps(backbone, frames)
     with replacing(path) as draft:
-        np.savez_compressed(
-            draft, frames=frames, attention=maps.transpose(0, 1).float().cpu().numpy()
-        )
+        np.savez_compressed(draft, frames=frames, attention=attention)
+
+
+@torch.no_grad()
+def attention_maps(
+    backbone: TimeSformer,
+    frames: np.ndarray,
+    *,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> np.ndarray:
+    """What the class token attends to in the last block, frame by frame.
+
+    Args:
+        backbone: In eval mode.
+        frames: (T, H, W, 3) in 0..255, H and W multiples of 16.
+        mean: Of the normalisation.
+        std: Of the normalisation.
+
+    Returns:
+        (heads, T, h, w) float32.
+    """
+    clips = normalise(
+        torch.from_numpy(frames)[None].to(backbone.cls_token.device), mean=mean, std=std
+    )
+    height, width = frames.shape[1:3]
+    weights = backbone.last_attention(clips)[:, :, 0, 1:]  # (T, heads, P)
+    maps = weights.unflatten(-1, (height // PATCH_PX, width // PATCH_PX))
+    return maps.transpose(0, 1).float().cpu().numpy()

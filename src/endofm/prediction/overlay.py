@@ -1,0 +1,172 @@
+"""A video with its class scores under the picture: bars now, curves over time.
+
+Axes: N windows, K classes, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from endofm.data.transforms import resize_short_side
+from endofm.data.video import VideoInfo, open_video, resampled_indices, write_video
+from endofm.prediction.timeline import borders_between
+from endofm.report.charts import COLOURS
+
+SHORT_PX = (320, 480)
+"""Smallest and largest short side of the picture: text must be readable, files small."""
+MAX_FPS = 60.0
+MAX_ROWS = 6
+"""Of many classes, those answered longest are drawn, then those with the highest scores."""
+ROW_PX, CURVES_PX, MARGIN_PX, TEXT_PX = 24, 64, 12, 15
+CRF = 23
+BACK, TRACK, DIM, BRIGHT = "#10151c", "#2a323d", "#8b97a6", "#ffffff"
+
+Progress = Callable[[int, int], object]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Class scores over time, and which classes are answered."""
+
+    classes: Sequence[str]  # K
+    asked: Sequence[str]  # those with a curve, if there is room
+    times_s: NDArray[np.float64]  # (N,) middle of each window
+    values: NDArray[np.float64]  # (N, K)
+    answers: NDArray[np.bool_]  # (N, K)
+    thresholds: dict[str, float]
+    """Of the classes whose answer depends on one."""
+    duration_s: float
+
+
+def write_overlay(
+    path: Path, video: VideoInfo, scores: Scores, *, progress: Progress | None = None
+) -> None:
+    """Write the video with a panel under the picture, as H.264 at a constant frame rate.
+
+    The panel shows the scores of the window whose middle is nearest, the answered classes bright,
+    and the curves of those that are asked for, with a line at the present moment.
+
+    Args:
+        path: The ``.mp4`` file.
+        video: What to draw on.
+        scores: What to draw.
+        progress: Called with the number of drawn frames and of all.
+
+    Raises:
+        VideoError: A frame cannot be read, or the file not be written.
+    """
+    fps = min(video.fps, MAX_FPS)
+    write_video(path, _frames(video, scores, fps=fps, progress=progress), fps=fps, crf=CRF)
+
+
+def _frames(
+    video: VideoInfo, scores: Scores, *, fps: float, progress: Progress | None
+) -> Iterator[NDArray[np.uint8]]:
+    short_px = min(max(min(video.height, video.width), SHORT_PX[0]), SHORT_PX[1])
+    borders_s = borders_between(scores.times_s, scores.duration_s)
+    with open_video(video.path, folder_fps=video.fps) as reader:
+        shown = resampled_indices(reader.times_s, reader.info.duration_s, fps).tolist()
+        panel = _Panel(scores, width_px=video.width * short_px // min(video.height, video.width))
+        for tick, index in enumerate(shown):
+            picture = resize_short_side(reader.frames([index])[0][None], short_px)[0]
+            time_s = tick / fps
+            window = int(np.searchsorted(borders_s[1:-1], time_s, side="right"))
+            yield np.concatenate([picture, panel.at(window, time_s)])  # (H + panel, W, 3)
+            if progress is not None:
+                progress(tick + 1, len(shown))
+
+
+class _Panel:
+    """What stands under the picture; drawn once a window, but for the line of the moment."""
+
+    def __init__(self, scores: Scores, *, width_px: int) -> None:
+        self._scores = scores
+        self._width_px = width_px
+        num_answered, highest = scores.answers.sum(0), scores.values.max(0)
+        ranked = sorted(range(len(scores.classes)), key=lambda k: (-num_answered[k], -highest[k]))
+        self._shown = sorted(ranked[:MAX_ROWS])
+        self._left, self._right = MARGIN_PX, width_px - MARGIN_PX
+        self._curves_top = ROW_PX * len(self._shown) + MARGIN_PX
+        self._font = ImageFont.truetype(
+            Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", TEXT_PX
+        )
+        self._curves = self._draw_curves()
+        self._drawn: tuple[int, NDArray[np.uint8]] | None = None
+
+    def at(self, window: int, time_s: float) -> NDArray[np.uint8]:
+        """The panel at a moment: (panel, W, 3)."""
+        if self._drawn is None or self._drawn[0] != window:
+            self._drawn = window, self._draw_window(window)
+        panel = self._drawn[1].copy()
+        column = round(self._place(time_s))
+        panel[self._curves_top : self._curves_top + CURVES_PX, column - 1 : column + 1] = 255
+        return panel
+
+    def _place(self, time_s: float) -> float:
+        share = min(time_s / self._scores.duration_s, 1.0)
+        return self._left + share * (self._right - self._left)
+
+    def _draw_curves(self) -> Image.Image:
+        height_px = self._curves_top + CURVES_PX + MARGIN_PX
+        panel = Image.new("RGB", (self._width_px, height_px), BACK)
+        draw = ImageDraw.Draw(panel)
+        bottom = self._curves_top + CURVES_PX
+        draw.rectangle((self._left, self._curves_top, self._right, bottom), fill=TRACK)
+        for k in self._shown:
+            label, values = self._scores.classes[k], self._scores.values[:, k]
+            if label not in self._scores.asked:
+                continue
+            ends_s = [0.0, *self._scores.times_s.tolist(), self._scores.duration_s]
+            heights = bottom - CURVES_PX * np.concatenate([values[:1], values, values[-1:]])
+            points = list(zip(map(self._place, ends_s), heights.tolist(), strict=True))
+            draw.line(points, fill=colour_of(label, self._scores.asked), width=2)
+        return panel
+
+    def _draw_window(self, window: int) -> NDArray[np.uint8]:
+        panel = self._curves.copy()
+        draw = ImageDraw.Draw(panel)
+        text_width_px = int(0.34 * self._width_px)
+        bar_left, bar_right = self._left + text_width_px, self._right - 4 * TEXT_PX
+        for row, k in enumerate(self._shown):
+            label, value = self._scores.classes[k], float(self._scores.values[window, k])
+            top = MARGIN_PX // 2 + row * ROW_PX
+            ink = BRIGHT if self._scores.answers[window, k] else DIM
+            name = _fitting(self._font, label, text_width_px - MARGIN_PX)
+            draw.text((self._left, top), name, fill=ink, font=self._font)
+            draw.rectangle((bar_left, top + 3, bar_right, top + ROW_PX - 7), fill=TRACK)
+            end = bar_left + value * (bar_right - bar_left)
+            fill = colour_of(label, self._scores.asked)
+            draw.rectangle((bar_left, top + 3, end, top + ROW_PX - 7), fill=fill)
+            if label in self._scores.thresholds:
+                mark = bar_left + self._scores.thresholds[label] * (bar_right - bar_left)
+                draw.rectangle((mark - 1, top, mark, top + ROW_PX - 4), fill=BRIGHT)
+            text = f"{100 * value:.0f} %"
+            draw.text((self._right, top), text, fill=ink, font=self._font, anchor="ra")
+        return np.array(panel)
+
+
+def _fitting(font: ImageFont.FreeTypeFont, text: str, width_px: int) -> str:
+    """The text on one line, or as much of its beginning as fits."""
+    text = " ".join(text.split())
+    if font.getlength(text) <= width_px:
+        return text
+    while text and font.getlength(f"{text}\N{HORIZONTAL ELLIPSIS}") > width_px:
+        text = text[:-1]
+    return f"{text}\N{HORIZONTAL ELLIPSIS}"
+
+
+def colour_of(label: str, asked: Sequence[str]) -> str:
+    """The colour of a class as on the page, lighter for the dark ground; grey if not asked for."""
+    if label not in asked:
+        return DIM
+    red, green, blue = ImageColor.getrgb(COLOURS[asked.index(label) % len(COLOURS)])[:3]
+    return "#" + "".join(
+        f"{round(value + 0.35 * (255 - value)):02x}" for value in (red, green, blue)
+    )
