@@ -1,6 +1,7 @@
 """The commands one after another, as a new user would type them."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,11 +51,15 @@ def test_from_synthetic_clips_to_features(endofm: Callable[..., Outcome], tmp_pa
 
 
 def test_the_demo_ends_with_a_page(endofm: Callable[..., Outcome], tmp_path: Path) -> None:
-    outcome = endofm("demo", "--out", tmp_path / "demo", "--num-clips", 20, "--steps", 6)
+    out = tmp_path / "demo"
+    outcome = endofm("demo", "--out", out, "--num-clips", 20, "--steps", 6, "--epochs", 2)
     assert outcome.status == 0, outcome.err
     page = Path(outcome.out.splitlines()[-1])
     text = page.read_text(encoding="utf-8")
-    assert "synthetic" in text
-    assert "k-NN" in text
-    refused = endofm("demo", "--out", tmp_path / "demo")
+    for told in ("synthetic", "k-NN", "AUROC", "narrow_band", "Results on test"):
+        assert told in text
+    linked = [out / link for link in re.findall(r'href="([^"]+)"', text)]
+    assert len(linked) == 3
+    assert all(path.is_file() for path in linked)
+    refused = endofm("demo", "--out", out)
     assert "add --overwrite" in refused.err

@@ -9,21 +9,30 @@ from pathlib import Path
 from pydantic import NonNegativeInt, PositiveInt
 
 from endofm.catalog.synthetic_dataset import write_dataset
+from endofm.catalog.synthetic_light import LIGHTS, write_examination, write_light_set
 from endofm.cli.arguments import parse
 from endofm.config import Settings, read_preset
 from endofm.errors import RunError
+from endofm.prediction.many import predict_videos
 from endofm.progress import ProgressBar
-from endofm.report import write_report
+from endofm.report import write_report, write_tour
+from endofm.tasks.classify import finetune
+from endofm.tasks.classify_config import ClassifyConfig
+from endofm.tasks.classify_evaluate import evaluate
+from endofm.tasks.classify_trained import read_trained
 from endofm.tasks.pretrain import pretrain
 from endofm.tasks.pretrain_config import PretrainConfig
 
 NUM_FRAMES = 64
 """Frames of a clip: 2.1 s, enough for views and quicker to render than the method's 5 s."""
 SIZE_PX = 160
+SPAN_FRAMES = 32
+"""Frames that a classifier's clip reaches over: short, so that a short video shows changes."""
+EXAMINATION_CLIPS = 6
 
 
 class Arguments(Settings):
-    """Make synthetic clips, pre-train a tiny backbone on them, and show whether it learnt."""
+    """Make synthetic clips, pre-train a tiny backbone, fine-tune it, and use it on a new video."""
 
     out: Path = Path("endofm-demo")
     """A new folder."""
@@ -33,6 +42,8 @@ class Arguments(Settings):
     """Clips to make."""
     steps: PositiveInt = 60
     """Steps to pre-train."""
+    epochs: PositiveInt = 4
+    """Epochs to fine-tune."""
     seed: NonNegativeInt = 0
     """Of the clips and the training."""
 
@@ -42,30 +53,48 @@ def main(words: list[str]) -> None:
     arguments = parse(Arguments, words, prog="endofm demo")
     _make_way(arguments)
     data = arguments.out / "data"
-    print(f"1/3 {arguments.num_clips} synthetic clips with masks, boxes and labels -> {data}")
+    print(f"1/5 {arguments.num_clips} synthetic clips with masks, boxes and labels -> {data}")
+    clips = _make_clips(arguments, data)
+    run = arguments.out / "pretrain"
+    print(f"2/5 pre-training without labels, k-NN before and after -> {run}")
+    pretrain(_pretraining(arguments, clips, run))
+    write_report([run])
+    classifier = arguments.out / "classify"
+    print(f"3/5 fine-tuning to tell which light is on, scored on other patients -> {classifier}")
+    finetune(_classification(arguments, data / "light.csv", weights=run, out=classifier))
+    evaluate(classifier)
+    write_report([classifier])
+    predictions = arguments.out / "predict"
+    print(f"4/5 a new video whose light is switched -> {predictions}")
+    predicted = predict_videos(read_trained(classifier), [data / "examination.mp4"], predictions)
+    print("5/5 the page")
+    print(write_tour(arguments.out / "tour.html", run, classifier, predicted.pages[0].parent))
+
+
+def _make_clips(arguments: Arguments, data: Path) -> Path:
+    num_patients = max(arguments.num_clips // 4, 1)
     with ProgressBar("rendering", total=arguments.num_clips, unit="clips") as bar:
         clips = write_dataset(
             data,
             num_clips=arguments.num_clips,
-            num_patients=arguments.num_clips // 4,
+            num_patients=num_patients,
             num_frames=NUM_FRAMES,
             size_px=SIZE_PX,
             seed=arguments.seed,
             num_workers=os.cpu_count() or 1,
             progress=bar.set,
         )
-    run = arguments.out / "pretrain"
-    print(f"2/3 pre-training without labels, k-NN before and after -> {run}")
-    pretrain(_config(arguments, clips, run))
-    print("3/3 the page")
-    print(write_report([run]))
+    with ProgressBar("changing the light", total=arguments.num_clips, unit="clips") as bar:
+        write_light_set(data, num_patients=num_patients, progress=bar.set)
+    write_examination(data, data / "examination.mp4", num_clips=EXAMINATION_CLIPS)
+    return clips
 
 
-def _config(arguments: Arguments, clips: Path, run: Path) -> PretrainConfig:
+def _pretraining(arguments: Arguments, clips: Path, out: Path) -> PretrainConfig:
     preset = read_preset("pretrain", "tiny")
     changes = {
         "data": [clips.parent / "videos"],
-        "out": run,
+        "out": out,
         "steps": arguments.steps,
         "seed": arguments.seed,
         "data_note": "synthetic",
@@ -74,10 +103,28 @@ def _config(arguments: Arguments, clips: Path, run: Path) -> PretrainConfig:
     return PretrainConfig.parse({**preset, **changes}, where="the demo's settings")
 
 
+def _classification(
+    arguments: Arguments, clips: Path, *, weights: Path, out: Path
+) -> ClassifyConfig:
+    preset = read_preset("classify", "tiny")
+    changes = {
+        "data": clips,
+        "weights": str(weights),
+        "out": out,
+        "epochs": arguments.epochs,
+        "seed": arguments.seed,
+        "positive": LIGHTS[1],
+        "data_note": "synthetic",
+        "sampling": {**preset["sampling"], "span_frames": SPAN_FRAMES},
+        "optimiser": {**preset["optimiser"], "warmup_epochs": 0.5},
+    }
+    return ClassifyConfig.parse({**preset, **changes}, where="the demo's settings")
+
+
 def _make_way(arguments: Arguments) -> None:
     if not arguments.out.exists():
         return
-    known = {"data", "pretrain"}
+    known = {"data", "pretrain", "classify", "predict", "tour.html"}
     if not arguments.overwrite or any(p.name not in known for p in arguments.out.iterdir()):
         raise RunError(
             f"{arguments.out} exists", "add --overwrite for an earlier demo, or name another --out"

@@ -1,0 +1,18 @@
+from pathlib import Path
+
+import pytest
+
+from endofm.errors import RunError
+from endofm.report import write_tour
+from tests.report.builder import add_figures, add_probes, build_run
+
+
+def test_a_missing_step_is_told(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "ssl")
+    add_probes(run)
+    add_figures(run)
+    with pytest.raises(RunError, match=r"prediction\.json: missing"):
+        write_tour(tmp_path / "tour.html", run, run, tmp_path)
+    with pytest.raises(RunError, match="holds no run"):
+        write_tour(tmp_path / "tour.html", tmp_path / "nothing", run, tmp_path)
+    assert not (tmp_path / "tour.html").exists()
