@@ -359,23 +359,40 @@ def load_classifier_of(config: ClassifyConfig) -> Any:
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_scores_of_one(make_config: MakeConfig) -> None:
+def test_two_processes_train_as_one_and_score_as_one(make_config: MakeConfig) -> None:
     one = make_config(drop_path=0.0)
     _run(one)
     two = make_config(drop_path=0.0, out=one.out.parent / "two")
     preset = one.out.parent / "two.yaml"
     preset.write_text(two.dump_yaml())
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["-m", "endofm", "finetune", "classify"]
-    command += ["--preset", str(preset), "--data", str(two.data), "--out", str(two.out)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, env=environment, timeout=240
+    _in_two_processes(
+        *("finetune", "classify", "--preset", preset, "--data", two.data, "--out", two.out)
     )
-    assert done.returncode == 0, done.stderr[-2000:]
     for name in ("loss", "val_loss", "val_f1"):
         first, second = (
             [line[name] for line in read_lines(RunFolder(c.out).metrics) if name in line]
             for c in (one, two)
         )
         np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-6)
+    alone = _results(one)
+    told = _in_two_processes("evaluate", one.out)
+    assert told.count("results-test.json") == 1  # one process speaks
+    together = json.loads(RunFolder(one.out).results("test").read_text())
+    assert together["weights_sha256"] == alone["weights_sha256"]
+    for name, score in alone["scores"].items():
+        assert together["scores"][name] == pytest.approx(score, abs=1e-6, nan_ok=True)
+
+
+def _in_two_processes(*words: object) -> str:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", "endofm", *map(str, words)]
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout

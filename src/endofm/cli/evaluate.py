@@ -11,7 +11,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from endofm.cli.arguments import parse
-from endofm.cli.training import sampling_of
+from endofm.cli.training import sampling_of, speaks
 from endofm.config import Settings
 from endofm.metrics.intervals import Estimate
 from endofm.report import write_report
@@ -49,6 +49,8 @@ def main(words: list[str]) -> None:
         sampling=sampling_of(arguments.preset),
         num_workers=arguments.num_workers,
     )
+    if not speaks():
+        return
     table = Table("metric", "value", "95 % interval", "n", "groups", title=f"{arguments.split}")
     for name, estimate in done.scores.items():
         table.add_row(name, *_cells(estimate))

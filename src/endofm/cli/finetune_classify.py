@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from endofm.cli.arguments import option, parse
-from endofm.cli.training import initial_settings, stopped, telling_what_is_kept
+from endofm.cli.training import initial_settings, speaks, stopped, telling_what_is_kept
 from endofm.config import Settings
 from endofm.report import write_report
 from endofm.runfolder import RunFolder
@@ -36,6 +36,8 @@ def main(words: list[str]) -> None:
     if not result.finished:
         steps = {"steps": result.steps, "num_steps": result.num_steps}
         raise stopped(result.run, **steps, command="endofm finetune classify")
+    if not speaks():
+        return
     page = write_report([result.run])
     print(
         f"done: {result.run} (best weights: step {result.best_step}, page: {page}); "

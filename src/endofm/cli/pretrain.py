@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from endofm.cli.arguments import option, parse
-from endofm.cli.training import initial_settings, stopped, telling_what_is_kept
+from endofm.cli.training import initial_settings, speaks, stopped, telling_what_is_kept
 from endofm.config import Settings
 from endofm.report import write_report
 from endofm.runfolder import RunFolder
@@ -33,11 +33,12 @@ def main(words: list[str]) -> None:
     arguments = parse(Arguments, words, prog="endofm pretrain", default=_defaults(words))
     with telling_what_is_kept(RunFolder(arguments.config.out)):
         result = pretrain(arguments.config, resume=arguments.resume)
-    page = write_report([result.run])
+    page = write_report([result.run]) if speaks() else None
     if not result.finished:
         steps = {"steps": result.steps, "num_steps": result.num_steps}
         raise stopped(result.run, **steps, command="endofm pretrain")
-    print(f"done: {result.run} (weights: checkpoints/last, page: {page})")
+    if page:
+        print(f"done: {result.run} (weights: checkpoints/last, page: {page})")
 
 
 def _defaults(words: list[str]) -> Arguments:

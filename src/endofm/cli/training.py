@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
+from accelerate import PartialState
 
 from endofm.cli.arguments import option
 from endofm.config import Settings, read_preset, read_yaml
@@ -56,6 +57,11 @@ def telling_what_is_kept(run: RunFolder) -> Iterator[None]:
     except KeyboardInterrupt:
         kept = "what was saved before is kept" if run.last_state.exists() else "nothing is saved"
         raise KeyboardInterrupt(f"{kept} in {run.path}") from None
+
+
+def speaks() -> bool:
+    """Is this the process that prints, of those that one launch has started?"""
+    return bool(PartialState().is_main_process)
 
 
 def stopped(run: Path, *, steps: int, num_steps: int, command: str) -> KeyboardInterrupt:

@@ -95,10 +95,10 @@ def finetune(
         bar.say(f"{counts}; classes: {', '.join(labelled.classes)}{positive}")
         steps = first_step if hooks.enough else job.train(hooks, first_step=first_step)
         hooks.save(steps)
-        log.close()
     finished = steps == num_steps or hooks.enough
-    if finished and accelerator.is_main_process:
-        evaluate(run.path, split="val", show_progress=show_progress)
+    if finished:
+        evaluate(run.path, split="val", show_progress=show)
+    log.close()  # the processes part
     return FinetuneResult(run.path, steps, num_steps, selection.step, finished)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from accelerate import Accelerator
 
 from endofm.data.labelled import LabelledSet, read_labelled, targets
 from endofm.data.manifests import Video
@@ -61,6 +63,7 @@ def evaluate(
     """Score a classifier; writes ``results-<split>.json`` and a table of the videos.
 
     Of a run, thresholds come from its validation videos, never from those that are reported.
+    Processes of one launch (``torchrun``) share the videos; the first one writes.
 
     Args:
         source: Folder of a fine-tuning run, whose best weights are scored; or a classifier's
@@ -77,7 +80,11 @@ def evaluate(
         EndofmError: There are no such weights or split, the labels are others than the
             classifier's, a group of the split was trained on, or a video cannot be read.
     """
-    trained = read_trained(source, classes=classes, sampling=sampling)
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    main = accelerator.is_main_process
+    trained = read_trained(
+        source, classes=classes, sampling=sampling, device=str(accelerator.device)
+    )
     run = trained.run
     if run is None and (data is None or out is None):
         raise ConfigError(
@@ -87,13 +94,15 @@ def evaluate(
     videos = _videos_of(labelled, split, where=str(data or source))
     if run:
         _refuse_trained_on(videos, run.labelled, split=split)
-    with ProgressBar(f"scoring {split}", total=0, unit="videos", show=show_progress) as bar:
+    show = show_progress and main
+    with ProgressBar(f"scoring {split}", total=0, unit="videos", show=show) as bar:
         scores = video_scores(
             trained.network,
             videos,
             trained.sampling,
             multi_label=trained.multi_label,
             num_workers=num_workers,
+            accelerator=accelerator,
             progress=bar.set,
         )
     predictions = predictions_of(scores, videos, labelled)
@@ -103,10 +112,12 @@ def evaluate(
     folder = RunFolder(Path(out or source))
     name = f"{split}-{Path(data).stem}" if run and data else split
     results, table = folder.results(name), folder.predictions(name)
-    measured = _measured(predictions, estimates, thresholds)
-    about = {"split": split, "data": str(data or (run.config.data if run else ""))}
-    write_json(results, {"task": "classify", **about, **_about(trained), **measured})
-    _write_table(table, predictions, videos)
+    if main:
+        measured = _measured(predictions, estimates, thresholds)
+        about = {"split": split, "data": str(data or (run.config.data if run else ""))}
+        write_json(results, {"task": "classify", **about, **_about(trained), **measured})
+        _write_table(table, predictions, videos)
+    accelerator.wait_for_everyone()
     return Evaluation(estimates, results, table, _notes(trained))
 
 

@@ -115,8 +115,8 @@ def probabilities(
         (C, K) float64.
     """
     frames = torch.from_numpy(clips).to(classifier.linear.weight.device)
-    logits = classifier(normalise(frames, mean=settings.mean, std=settings.std)).double()
-    return (logits.sigmoid() if multi_label else logits.softmax(-1)).cpu().numpy()
+    logits = classifier(normalise(frames, mean=settings.mean, std=settings.std)).cpu().double()
+    return (logits.sigmoid() if multi_label else logits.softmax(-1)).numpy()
 
 
 def _only(samples: Sequence[Sample]) -> Sample:
