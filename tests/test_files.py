@@ -72,3 +72,18 @@ def test_text_is_appended(tmp_path: Path) -> None:
     for text in ("one\n", "two\n"):
         append_text(tmp_path / "new" / "a.txt", text)
     assert (tmp_path / "new" / "a.txt").read_text() == "one\ntwo\n"
+
+
+def test_others_may_read_what_is_written_as_they_may_any_file(tmp_path: Path) -> None:
+    usual = tmp_path / "usual"
+    usual.touch()
+    with replacing(tmp_path / "single.bin") as draft:
+        draft.touch(mode=0o600)
+    with replacing(tmp_path / "folder") as draft:
+        draft.mkdir()
+        (draft / "part.bin").touch(mode=0o600)
+        (draft / "link").symlink_to("part.bin")
+    for written in (tmp_path / "single.bin", tmp_path / "folder" / "part.bin"):
+        assert written.stat().st_mode == usual.stat().st_mode
+    assert (tmp_path / "folder").stat().st_mode & 0o100
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "single.bin", "usual"]

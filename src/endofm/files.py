@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
     _remove(draft)
     try:
         yield draft
+        _give_usual_mode(draft)
         _flush_to_disk(draft)
         if draft.is_dir() and path.exists():
             _remove(path)  # a folder cannot be replaced in one step
@@ -51,6 +53,21 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 in one step."""
     with replacing(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="")
+
+
+def _give_usual_mode(path: Path) -> None:
+    """Let others read what they may usually read: safetensors writes for its owner alone."""
+    probe = path.with_name(f"{path.name}.mode")
+    probe.touch()
+    mode = stat.S_IMODE(probe.stat().st_mode)
+    probe.unlink()
+    for part in _files_of(path):
+        part.chmod(mode)
+
+
+def _files_of(path: Path) -> Iterator[Path]:
+    inside = [path, *path.rglob("*")] if path.is_dir() else [path]
+    yield from (part for part in inside if part.is_file() and not part.is_symlink())
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -1,5 +1,6 @@
 import errno
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,10 @@ def test_without_a_command_all_are_listed(endofm: Endofm) -> None:
         outcome = endofm(*words)
         assert outcome.status == 0
         assert all(name in outcome.out for name in COMMANDS)
+
+
+def test_the_version_is_that_of_the_package(endofm: Endofm) -> None:
+    assert endofm("--version").out == f"endofm {version('endofm')}\n"
 
 
 def test_an_unknown_command_is_told_in_one_line(endofm: Endofm) -> None:

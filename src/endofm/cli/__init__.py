@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.metadata import version
 
 from endofm.errors import EndofmError
 
@@ -38,7 +39,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         name, arguments = _split(words)
         if not name:
-            print(_overview())
+            print(f"endofm {version('endofm')}" if "--version" in words else _overview())
             return 0
         command: Callable[[list[str]], None] = import_module(f"endofm.cli.{name}").main
         command(arguments)
