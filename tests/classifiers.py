@@ -62,7 +62,7 @@ def write_run(
     """A run folder as a fine-tuning, and an evaluation on its validation, leave it."""
     run = RunFolder(folder)
     write_weights(run.checkpoints / "best" / "classifier.safetensors", classifier)
-    config = ClassifyConfig(data=Path("videos"), out=folder, sampling=sampling)
+    config = ClassifyConfig(data=Path("videos"), out=folder, sampling=sampling, data_note="noise")
     run.config.write_text(config.dump_yaml())
     videos = (Video(Path("a.mp4"), 9, 30.0, 32, 32, label=classes[0], split="train"),)
     write_set(run.labelled, LabelledSet(tuple(classes), {"train": videos}, multi_label, ()))

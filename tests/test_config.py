@@ -40,6 +40,15 @@ def test_a_wrong_setting_is_named_with_its_cure(values: dict[str, object], messa
         Outer.parse(values)
 
 
+def test_numbers_are_finite() -> None:
+    class Rate(Settings):
+        fps: float = 30.0
+
+    for value in ("inf", "nan", float("inf")):
+        with pytest.raises(ConfigError, match="'fps': Input should be a finite number"):
+            Rate.parse({"fps": value})
+
+
 def test_settings_cannot_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Inner().num_local = 3

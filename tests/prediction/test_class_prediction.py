@@ -162,7 +162,8 @@ def test_everything_is_written_and_the_page_returned(out: PredictionFolder, vide
 
 
 def test_an_earlier_prediction_stays_unless_told(out: PredictionFolder, video: Path) -> None:
-    prediction_of(video, second_of([0.2, 0.7])).save(out.path)
+    prediction_of(video, second_of([0.2, 0.7])).save(out.path, draw_video=False)
+    out.video.write_bytes(b"drawn")
     (out.path / "notes.txt").write_text("mine")
     before = {item.name: item.read_bytes() for item in out.path.iterdir()}
     other = prediction_of(video, second_of([0.9, 0.9, 0.9]), source="runs/y")
@@ -190,7 +191,7 @@ def test_a_kill_midway_leaves_no_prediction(
             prediction_of(video, second_of([0.9])).save(out.path, overwrite=True)
     assert not out.prediction.exists()
     assert not out.page.exists()
-    prediction_of(video, second_of([0.9])).save(out.path)  # so nothing is in the way
+    prediction_of(video, second_of([0.9])).save(out.path, draw_video=False)  # nothing is in the way
     assert read_json(out)["highest"]["red"] == 0.9
 
 

@@ -27,8 +27,7 @@ TOLERANCE = 1e-6
 
 
 @pytest.fixture
-def video(tmp_path: Path) -> Path:
-    """Forty frames at 30 a second."""
+def video(tmp_path: Path) -> Path:  # of 40 frames at 30 a second
     return film(tmp_path / "film.mp4")
 
 
@@ -287,9 +286,7 @@ def test_a_video_that_cannot_be_read_is_told(video: Path, broken: str) -> None:
         predict_classes(trained_on(NETWORKS[2]), video)
 
 
-def test_a_frame_that_cannot_be_decoded_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_frame_that_cannot_be_decoded_is_told(tmp_path: Path) -> None:
     for number, picture in enumerate(noise(30)):
         cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
     (tmp_path / "17.png").write_bytes(b"no picture")

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from endofm.errors import DataError, RunError
+from endofm.errors import ConfigError, DataError, RunError, VideoError
 from endofm.prediction import class_prediction, many
 from endofm.prediction.classify import PredictSettings
 from endofm.prediction.many import PredictedVideos, folders_of, predict_videos
@@ -209,13 +209,46 @@ def test_what_cannot_be_read_is_left_out_and_told(
         predict(broken, gone)
 
 
+def test_a_video_that_cannot_be_drawn_keeps_its_scores(
+    predict: Predict, painted: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise VideoError("frame 7 cannot be decoded")
+
+    monkeypatch.setattr(class_prediction, "write_overlay", fail)
+    done = predict(painted, draw_video=True)
+    assert [item.reason for item in done.skipped] == [
+        "frame 7 cannot be decoded (not drawn; its scores are there)"
+    ]
+    folder = PredictionFolder(out / "painted")
+    assert done.pages == (folder.page,)
+    assert folder.prediction.is_file()
+    assert not folder.video.exists()
+
+
+def test_what_was_drawn_before_is_no_video_to_predict(
+    predict: Predict, painted: Path, out: Path
+) -> None:
+    predict(painted, draw_video=True)
+    drawn = out / "painted" / "overlay.mp4"
+    assert len(predict(painted, drawn, overwrite=True).pages) == 1
+    with pytest.raises(DataError, match="no video to predict"):
+        predict(drawn, overwrite=True)
+
+
+def test_keeping_and_replacing_exclude_each_other(predict: Predict, painted: Path) -> None:
+    with pytest.raises(ConfigError, match="--overwrite and --resume exclude each other"):
+        predict(painted, overwrite=True, resume=True)
+
+
 def test_nothing_to_predict_is_an_error(predict: Predict, out: Path) -> None:
     with pytest.raises(DataError, match="no video to predict; name video files or folders"):
         predict()
     assert not out.exists()
 
 
-def test_results_never_go_into_the_video(painted: Path) -> None:
+def test_results_never_go_into_the_video(painted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many, "predict_classes", _never)
     trained = trained_on(NETWORK, ("red", "green"))
     with pytest.raises(DataError, match=r"painted would be written over or into; name another"):
         predict_videos(trained, [painted], painted.parent, show_progress=False)

@@ -19,6 +19,7 @@ from endofm.prediction.overlay import (
     MARGIN_PX,
     MAX_ROWS,
     ROW_PX,
+    SHORT_PX,
     TRACK,
     Scores,
     colour_of,
@@ -28,6 +29,8 @@ from endofm.report.charts import COLOURS
 from tests.data.coded_video import coded_frame, number_of, write_frames
 
 WIDTH_PX = 400
+SMALL_PX = SHORT_PX[0]
+SMALL_WIDTH_PX = 64 * SMALL_PX // 48
 DURATION_S = 10.0
 
 
@@ -196,18 +199,18 @@ def test_under_each_frame_are_the_scores_of_its_moment(tmp_path: Path) -> None:
     assert len(frames) == 40
     with open_video(path) as reader:
         pictures = np.stack(list(reader.stream()))
-    resized = resize_short_side(pictures, 320)
+    resized = resize_short_side(pictures, SMALL_PX)
     for number, (frame, picture) in enumerate(zip(frames, resized, strict=True)):
-        assert frame.shape == (320 + ROW_PX + CURVES_PX + 2 * MARGIN_PX, 426, 3)
-        np.testing.assert_array_equal(frame[:320], picture)
+        assert frame.shape == (SMALL_PX + ROW_PX + CURVES_PX + 2 * MARGIN_PX, SMALL_WIDTH_PX, 3)
+        np.testing.assert_array_equal(frame[:SMALL_PX], picture)
         window = 0 if number * 0.1 < 4 / 3 else 1 if number * 0.1 < 8 / 3 else 2
-        filled, rest = bar_of(frame[320:], 0, colour_of("polyp", ["polyp"]))
+        filled, rest = bar_of(frame[SMALL_PX:], 0, colour_of("polyp", ["polyp"]))
         share = scores.values[window, 0]
         assert filled / (filled + rest) == pytest.approx(share, abs=0.01)
 
 
 @pytest.mark.parametrize(
-    ("size_hw", "short_px"), [((48, 64), 320), ((400, 432), 400), ((700, 600), 480)]
+    ("size_hw", "short_px"), [((48, 64), SMALL_PX), ((440, 450), 440), ((700, 600), 480)]
 )
 def test_pictures_are_neither_too_small_for_text_nor_too_large(
     tmp_path: Path, size_hw: tuple[int, int], short_px: int
@@ -229,9 +232,9 @@ def test_the_drawn_video_is_as_long_as_the_source(tmp_path: Path, fps: float) ->
     made = check_video(out)
     assert made.num_frames == info.num_frames == 12
     assert made.duration_s == pytest.approx(info.duration_s, rel=1e-3)
-    assert made.width == 426
+    assert made.width == SMALL_WIDTH_PX + SMALL_WIDTH_PX % 2
     with open_video(out) as reader:
-        assert [number_of(frame[:320]) for frame in reader.stream()] == list(range(12))
+        assert [number_of(frame[:SMALL_PX]) for frame in reader.stream()] == list(range(12))
 
 
 def test_fast_videos_are_drawn_at_60_frames_a_second(tmp_path: Path) -> None:
@@ -243,7 +246,7 @@ def test_fast_videos_are_drawn_at_60_frames_a_second(tmp_path: Path) -> None:
     assert made.num_frames == 12
     assert made.fps == pytest.approx(60)
     with open_video(out) as reader:
-        assert [number_of(frame[:320]) for frame in reader.stream()] == list(range(0, 24, 2))
+        assert [number_of(frame[:SMALL_PX]) for frame in reader.stream()] == list(range(0, 24, 2))
 
 
 def test_videos_of_varying_rate_keep_their_length_and_order(tmp_path: Path) -> None:
@@ -262,7 +265,7 @@ def test_videos_of_varying_rate_keep_their_length_and_order(tmp_path: Path) -> N
     assert made.num_frames == info.num_frames == 15
     assert made.duration_s == pytest.approx(info.duration_s, rel=1e-3)
     with open_video(out) as reader:
-        shown = [number_of(frame[:320]) for frame in reader.stream()]
+        shown = [number_of(frame[:SMALL_PX]) for frame in reader.stream()]
     for tick, number in enumerate(shown):
         time_ms = 1000 * tick / made.fps
         assert number == max(k for k, begun in enumerate(times_ms) if begun <= time_ms + 1)

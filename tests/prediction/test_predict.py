@@ -46,6 +46,7 @@ def test_a_run_is_asked_as_it_was_trained(made: Path) -> None:
     assert (found.classes, found.multi_label, found.thresholds_from) == (TWO, False, "val")
     assert found.thresholds.tolist() == [0.1, 0.45]
     assert found.source == str(made / "run")
+    assert found.data_note == "noise"
     assert found.starts_s == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 28 / 30])
     starts = [0, 6, 12, 18, 24, 28]
     expected = naive_scores(read_trained(made / "run", device="cpu"), made / "film.mp4", starts)

@@ -28,8 +28,9 @@ def predicted(tmp_path: Path) -> Predicted:
         scores: Sequence[Sequence[float]] = SCORES, classes: Sequence[str] = TWO, **changes: Any
     ) -> PredictionFolder:
         video = changes.pop("video", Path("film.mp4"))
+        overwrite = changes.pop("overwrite", False)
         found = prediction_of(video, scores, classes, **changes)
-        found.save(tmp_path / "out", draw_video=False)
+        found.save(tmp_path / "out", draw_video=False, overwrite=overwrite)
         return PredictionFolder(tmp_path / "out")
 
     return make
@@ -207,15 +208,31 @@ def test_spans_beyond_a_number_are_in_the_file_alone(
     assert len(re.findall(r"red \d:\d\d\.\d \d:\d\d\.\d", text)) == 2
 
 
+def test_what_the_classifier_was_trained_on_is_said(predicted: Predicted) -> None:
+    assert "trained on" not in Page(predicted().page).text
+    files = predicted(data_note="<synthetic>", overwrite=True)
+    assert "classifier trained on: <synthetic>" in Page(files.page).text
+
+
 def test_a_video_of_one_window_without_an_answer(predicted: Predicted) -> None:
     page = Page(predicted([[0.9, 0.1]], telling=()).page)
     assert "1 window of 1.0 s" in page.text
-    assert "red : answered nowhere in this video." in page.text.replace("red:", "red :")
+    assert "red: answered nowhere in this video." in page.text
     assert "most telling" not in page.text
 
 
 KEYS_READ = (
-    *("asked", "classes", "duration_s", "environment", "fps", "height", "highest", "mean"),
+    *(
+        "asked",
+        "classes",
+        "data_note",
+        "duration_s",
+        "environment",
+        "fps",
+        "height",
+        "highest",
+        "mean",
+    ),
     *("answered_s", "num_frames", "sampling", "source", "spans", "telling", "thresholds"),
     *("thresholds_from", "video", "weights_sha256", "width", "windows"),
 )

@@ -74,7 +74,11 @@ def test_a_run_is_told_nothing(run: RunFolder, told: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"thresholds": [0.5]}', '{"thresholds": "x"}', '{"thresholds": null}']
+    "text",
+    [
+        *("", "[]", "{}", '{"thresholds": [0.5]}', '{"thresholds": "x"}', '{"thresholds": null}'),
+        *('{"thresholds": [0.5, 1.5]}', '{"thresholds": [null, 0.5]}'),
+    ],
 )
 def test_damaged_thresholds_are_told_in_one_line(run: RunFolder, text: str) -> None:
     run.results("val").write_text(text)

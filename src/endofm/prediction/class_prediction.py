@@ -50,6 +50,8 @@ class ClassPrediction:
     weights_sha256: str
     sampling: SamplingSettings
     """How the windows' frames were taken."""
+    data_note: str = ""
+    """What is said beside every number of the classifier's run, such as 'synthetic'."""
 
     @property
     def times_s(self) -> np.ndarray:
@@ -227,6 +229,7 @@ def _plain(found: ClassPrediction) -> dict[str, object]:
         ],
         "source": found.source,
         "weights_sha256": found.weights_sha256,
+        "data_note": found.data_note,
         "sampling": found.sampling.model_dump(mode="json"),
         "environment": describe_environment(),
     }

@@ -85,6 +85,7 @@ def predict_classes(
         telling=telling_frames(trained, clip, starts, scores, num_a_class=settings.num_telling),
         source=trained.source,
         weights_sha256=weights_sha256(trained.network.state_dict()),
+        data_note=trained.run.config.data_note if trained.run else "",
         sampling=sampling,
     )
 

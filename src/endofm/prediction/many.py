@@ -11,9 +11,13 @@ from typing import Any
 
 from endofm.data.manifests import Skipped
 from endofm.engine.weights import weights_sha256
-from endofm.errors import DataError, RunError, VideoError
+from endofm.errors import ConfigError, DataError, RunError, VideoError
 from endofm.files import replacing
-from endofm.prediction.class_prediction import deciding_thresholds, refuse_own_video
+from endofm.prediction.class_prediction import (
+    ClassPrediction,
+    deciding_thresholds,
+    refuse_own_video,
+)
 from endofm.prediction.classify import PredictSettings, predict_classes, stride_of
 from endofm.progress import ProgressBar
 from endofm.report import write_prediction_page
@@ -32,6 +36,7 @@ class PredictedVideos:
     pages: tuple[Path, ...]
     table: Path
     skipped: tuple[Skipped, ...]
+    """Videos that could not be read, or not be drawn."""
     num_kept: int
     """Videos that were predicted before and left as they are."""
 
@@ -61,19 +66,19 @@ def predict_videos(
         show_progress: Show a progress bar a video on standard error.
 
     Raises:
+        ConfigError: Both ``overwrite`` and ``resume``.
         DataError: There is no video, none that can be read, one would be written over, or a
             prediction is there already: of this video without ``overwrite`` or ``resume``, or
             with ``resume`` of another or made in another way.
         RunError: A prediction to be kept is damaged.
         OSError: The folder cannot be written.
     """
-    folders = folders_of(videos, out)
-    if not folders:
-        raise DataError("no video to predict", "name video files or folders of frames")
-    for video, folder in folders.items():
-        refuse_own_video(folder, video)
+    if overwrite and resume:
+        raise ConfigError("--overwrite and --resume exclude each other", "leave out one of them")
+    folders = _plan(videos, out)
     settings = settings or PredictSettings()
     kept = [] if overwrite else _already_there(trained, folders, settings, resume=resume)
+    out.mkdir(parents=True, exist_ok=True)  # so that a bad place shows before the work
     pages: list[Path] = []
     skipped: list[Skipped] = []
     for number, (video, folder) in enumerate(folders.items(), start=1):
@@ -84,20 +89,45 @@ def predict_videos(
         try:
             with ProgressBar(title, total=0, unit="windows", show=show_progress) as bar:
                 found = predict_classes(trained, video, settings, progress=bar.set)
-            with ProgressBar(
-                f"{title}: drawing", total=0, unit="frames", show=show_progress and draw_video
-            ) as bar:
-                page = found.save(
-                    folder.path, overwrite=True, draw_video=draw_video, progress=bar.set
-                )
         except VideoError as error:
             skipped.append(Skipped(video, str(error)))
             continue
-        pages.append(page)
+        if undrawn := _save(found, folder, title, draw=draw_video, show=show_progress):
+            skipped.append(Skipped(video, f"{undrawn} (not drawn; its scores are there)"))
+        pages.append(folder.page)
     if not pages:
         raise DataError(f"none of {len(folders)} videos can be read; {skipped[0].reason}")
     _write_table(out / TABLE, [folder for folder in folders.values() if folder.page in pages])
     return PredictedVideos(tuple(pages), out / TABLE, tuple(skipped), len(kept))
+
+
+def _plan(videos: Sequence[Path], out: Path) -> dict[Path, PredictionFolder]:
+    """Where each video's prediction goes; what earlier calls have drawn is no video to predict."""
+    folders = folders_of([video for video in videos if not _drawn_by_us(video)], out)
+    if not folders:
+        raise DataError("no video to predict", "name video files or folders of frames")
+    for video, folder in folders.items():
+        refuse_own_video(folder, video)
+    return folders
+
+
+def _drawn_by_us(video: Path) -> bool:
+    folder = PredictionFolder(video.parent)
+    return video == folder.video and folder.prediction.is_file()
+
+
+def _save(
+    found: ClassPrediction, folder: PredictionFolder, title: str, *, draw: bool, show: bool
+) -> VideoError | None:
+    """Write a prediction; gives why the video could not be drawn, which costs nothing else."""
+    drawing = ProgressBar(f"{title}: drawing", total=0, unit="frames", show=show and draw)
+    try:
+        with drawing as bar:
+            found.save(folder.path, overwrite=True, draw_video=draw, progress=bar.set)
+    except VideoError as error:  # in a frame that no window has asked for, or in the new video
+        found.save(folder.path, overwrite=True, draw_video=False)
+        return error
+    return None
 
 
 def folders_of(videos: Sequence[Path], out: Path) -> dict[Path, PredictionFolder]:

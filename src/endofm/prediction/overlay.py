@@ -19,7 +19,7 @@ from endofm.data.video import VideoInfo, open_video, resampled_indices, write_vi
 from endofm.prediction.timeline import borders_between
 from endofm.report.charts import COLOURS
 
-SHORT_PX = (320, 480)
+SHORT_PX = (400, 480)
 """Smallest and largest short side of the picture: text must be readable, files small."""
 MAX_FPS = 60.0
 MAX_ROWS = 6

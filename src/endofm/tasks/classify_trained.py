@@ -14,6 +14,7 @@ from endofm.config import read_yaml
 from endofm.data.labelled import LabelledSet
 from endofm.engine.loading import load_classifier
 from endofm.errors import ConfigError, RunError
+from endofm.metrics.predictions import threshold_of_each
 from endofm.models import Classifier
 from endofm.runfolder import RunFolder
 from endofm.tasks.classify_config import ClassifyConfig, SamplingSettings
@@ -137,7 +138,7 @@ def _chosen(results: Path, num_classes: int) -> np.ndarray | None:
         return None
     try:
         stored = json.loads(results.read_text(encoding="utf-8"))["thresholds"]
-        return np.array(stored, float).reshape(num_classes)
+        return threshold_of_each(num_classes, np.array(stored, float).reshape(num_classes))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{results}: damaged ({error})",
