@@ -36,8 +36,10 @@ format: setup
 	$(BIN)/ruff check --fix $(SOURCES)
 
 bench: setup  ## ratios to what the machine could do, one JSON line a case
-	$(BIN)/python benchmarks/forward.py
-	$(BIN)/python benchmarks/loader.py
+	$(BIN)/python -m benchmarks.forward
+	$(BIN)/python -m benchmarks.loader
+	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.prediction
 
 clean:
 	rm -rf .venv demo runs build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -70,6 +70,40 @@ def test_quality_is_an_option(tmp_path: Path) -> None:
     assert (tmp_path / "b.mp4").stat().st_size < (tmp_path / "a.mp4").stat().st_size / 2
 
 
+def key_frames_of(path: Path) -> list[int]:
+    """The numbers of the key frames, counted in the order in which frames are shown."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    shown = sorted(packets, key=lambda packet: packet.pts or 0)
+    return [number for number, packet in enumerate(shown) if packet.is_keyframe]
+
+
+@pytest.mark.parametrize("keyframe_every", [1, 2, 7, 30, 250])
+@pytest.mark.parametrize("num_frames", [1, 2, 6, 30, 31, 75])
+def test_key_frames_are_as_frequent_as_asked_for(
+    tmp_path: Path, num_frames: int, keyframe_every: int
+) -> None:
+    still = [np.full((16, 16, 3), 90, dtype=np.uint8)] * num_frames
+    write_video(tmp_path / "a.mp4", still, fps=25, keyframe_every=keyframe_every)
+    assert key_frames_of(tmp_path / "a.mp4") == list(range(0, num_frames, keyframe_every))
+
+
+def test_key_frames_are_no_further_apart_whatever_is_shown(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    scenes = rng.integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+    frames = scenes[np.sort(rng.integers(0, 5, 100))]
+    write_video(tmp_path / "a.mp4", frames, fps=25, keyframe_every=12)
+    key_frames = key_frames_of(tmp_path / "a.mp4")
+    assert key_frames[0] == 0
+    assert max(np.diff([*key_frames, 100])) <= 12
+
+
+def test_a_key_frame_every_30_unless_told_otherwise(tmp_path: Path) -> None:
+    still = [np.full((16, 16, 3), 90, dtype=np.uint8)] * 61
+    write_video(tmp_path / "a.mp4", still, fps=25)
+    assert key_frames_of(tmp_path / "a.mp4") == [0, 30, 60]
+
+
 def failing_frames() -> Iterator[NDArray[np.uint8]]:
     yield from coded_frames(20)
     raise KeyError("of the caller")

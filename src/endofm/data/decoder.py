@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import av
+from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
+from endofm.data import h264
 from endofm.data.container import ffmpeg_errors, open_container, packets_of
 from endofm.data.frame_index import FrameIndex, index_frames, index_packets
 from endofm.errors import VideoError
@@ -19,6 +22,8 @@ _NumberedFrames: TypeAlias = Generator[tuple[int, VideoFrame], None, None]
 
 class FrameDecoder:
     """Gives the frames of a video file by number: it decodes on where it can, else it seeks.
+
+    On the way to a frame, H.264 frames that no other refers to are left out.
 
     Packets number the frames without decoding. Where they do not (AVI with B-frames has no
     times; a stream cut out of another may begin with frames that lack their references), the
@@ -36,6 +41,9 @@ class FrameDecoder:
     def __init__(self, path: Path, *, num_threads: int) -> None:
         self._path = path
         self._num_threads = num_threads
+        self._nal_length_size: int | None = None  # None: no frame can be left out
+        self._needed_from = 0  # frames before this one are not asked for
+        self._left_out: set[int] = set()  # frames that nothing refers to
         self._last: tuple[int, VideoFrame] | None = None  # what the decoder gave last
         self._decoding = self._decode(first=0)
         self._container, self._stream = open_container(path, num_threads=num_threads)
@@ -74,7 +82,12 @@ class FrameDecoder:
         index = index_packets(self._path, self._container, self._stream)
         if index is not None:
             self.index = index
-            if self._find(0) is not None:
+            frame = self._find(0)
+            if frame is not None:
+                codec = self._stream.codec_context
+                # The two fields of an interlaced frame may come in packets of their own.
+                if codec.codec.canonical_name == "h264" and not frame.interlaced_frame:
+                    self._nal_length_size = h264.nal_length_size(codec.extradata)
                 return index
         self._reopen()
         return index_frames(self._path, self._container, self._stream)
@@ -86,14 +99,17 @@ class FrameDecoder:
     def _find(self, number: int) -> VideoFrame | None:
         if self._last is not None and self._last[0] == number:
             return self._last[1]
-        if self._is_near(number) and (frame := self._decode_to(number)) is not None:
-            return frame
+        if self._is_near(number):
+            frame = self._decode_to(number, needed_from=number)
+            if frame is not None:
+                return frame
         # A container may seek too far, and a frame be marked as key that is not: so try the key
-        # frame before as well, and then the beginning of the file, which is always right.
+        # frame before as well, and then all from the beginning of the file, which is always right.
         nearest = self.index.key_before(number)
         for key in [key for key in (nearest, nearest - 1) if key >= 0] + [None]:
             self._start_at(key)
-            if (frame := self._decode_to(number)) is not None:
+            needed_from = 0 if key is None else number
+            if (frame := self._decode_to(number, needed_from=needed_from)) is not None:
                 return frame
         return None
 
@@ -115,8 +131,9 @@ class FrameDecoder:
             self._container.seek(self.index.key_pts[key], stream=self._stream)
             self._decoding = self._decode(first=self.index.key_numbers[key])
 
-    def _decode_to(self, number: int) -> VideoFrame | None:
+    def _decode_to(self, number: int, *, needed_from: int) -> VideoFrame | None:
         """Decode on to a frame; None if it does not come."""
+        self._needed_from = needed_from
         for given, frame in self._decoding:
             self._last = (given, frame)
             if given >= number:
@@ -129,6 +146,8 @@ class FrameDecoder:
         for counted, frame in enumerate(self._decode_packets()):
             number = self._number(frame, counted)
             if number >= first:  # a frame before the key frame may lack its references
+                while expected < number and expected in self._left_out:
+                    expected += 1
                 if number != expected:
                     return
                 yield number, frame
@@ -143,6 +162,8 @@ class FrameDecoder:
         """Frames up to the first damaged one."""
         is_damaged = False
         for packet in packets_of(self._container, self._stream):
+            if self._leaves_out(packet):
+                continue
             try:
                 frames = packet.decode()
             except av.InvalidDataError:
@@ -154,3 +175,15 @@ class FrameDecoder:
                 yield frame
             if is_damaged:
                 return
+
+    def _leaves_out(self, packet: "Packet[VideoStream]") -> bool:
+        """Whether a packet is of no use on the way to the frame asked for; remembers its frame."""
+        if self._nal_length_size is None or packet.pts is None:
+            return False
+        number = self.index.number_of_pts.get(packet.pts, self._needed_from)
+        if number >= self._needed_from or not h264.is_unreferenced(
+            memoryview(packet), length_size=self._nal_length_size
+        ):
+            return False
+        self._left_out.add(number)
+        return True

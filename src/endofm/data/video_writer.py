@@ -18,7 +18,12 @@ from endofm.errors import VideoError
 
 
 def write_video(
-    path: Path | str, frames: Iterable[NDArray[np.uint8]], *, fps: float, crf: int = 18
+    path: Path | str,
+    frames: Iterable[NDArray[np.uint8]],
+    *,
+    fps: float,
+    crf: int = 18,
+    keyframe_every: int = 30,
 ) -> None:
     """Write frames as H.264 (yuv420p, BT.709) in mp4, with the index in front of the frames.
 
@@ -31,6 +36,9 @@ def write_video(
             repeating the last row or column.
         fps: Frames a second.
         crf: Constant rate factor of x264, from 0 (largest file) to 51 (worst picture).
+        keyframe_every: Frames from one key frame to the next at most. Decoding can start at key
+            frames alone, so the fewer, the smaller the file, and the slower it is to read single
+            frames and to seek in a player.
 
     Raises:
         VideoError: There are no frames, one does not fit the first, or the file cannot be
@@ -45,7 +53,8 @@ def write_video(
                 os.fspath(partial), "w", format="mp4", container_options={"movflags": "faststart"}
             )
         try:
-            _encode(path, container, _h264_stream(container, fps=fps, crf=crf), frames)
+            stream = _h264_stream(container, fps=fps, crf=crf, keyframe_every=keyframe_every)
+            _encode(path, container, stream, frames)
         finally:
             with _write_errors(path):
                 container.close()
@@ -56,9 +65,12 @@ def write_video(
             partial.unlink(missing_ok=True)
 
 
-def _h264_stream(container: OutputContainer, *, fps: float, crf: int) -> VideoStream:
+def _h264_stream(
+    container: OutputContainer, *, fps: float, crf: int, keyframe_every: int
+) -> VideoStream:
     rate = Fraction(fps).limit_denominator(10_000)  # keeps 30000/1001
     stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
+    stream.gop_size = keyframe_every
     stream.pix_fmt = "yuv420p"
     stream.color_range = ColorRange.MPEG
     stream.colorspace = Colorspace.ITU709
