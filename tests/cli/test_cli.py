@@ -125,3 +125,18 @@ def test_the_doctor_finds_this_machine_ready(endofm: Endofm) -> None:
     assert outcome.status == 0
     assert "matrix rate" in outcome.out
     assert "ready" in outcome.out
+
+
+def test_a_training_that_is_stopped_ends_the_tour(
+    endofm: Endofm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from endofm.cli import demo
+    from endofm.tasks.pretrain import PretrainResult
+
+    out = tmp_path / "demo"
+    monkeypatch.setattr(demo, "_make_clips", lambda *_: out / "data" / "clips.csv")
+    monkeypatch.setattr(demo, "pretrain", lambda config: PretrainResult(config.out, 3, 60))
+    monkeypatch.setattr(demo, "finetune", lambda _: pytest.fail("the tour went on"))
+    stopped = endofm("demo", "--out", out)
+    assert stopped.status == 130
+    assert f"begin again with: endofm demo --out {out} --overwrite" in stopped.err

@@ -57,11 +57,13 @@ def main(words: list[str]) -> None:
     clips = _make_clips(arguments, data)
     run = arguments.out / "pretrain"
     print(f"2/5 pre-training without labels, k-NN before and after -> {run}")
-    pretrain(_pretraining(arguments, clips, run))
+    pretrained = pretrain(_pretraining(arguments, clips, run))
+    _stop_unless(finished=pretrained.finished, out=arguments.out)
     write_report([run])
     classifier = arguments.out / "classify"
     print(f"3/5 fine-tuning to tell which light is on, scored on other patients -> {classifier}")
-    finetune(_classification(arguments, data / "light.csv", weights=run, out=classifier))
+    config = _classification(arguments, data / "light.csv", weights=run, out=classifier)
+    _stop_unless(finished=finetune(config).finished, out=arguments.out)
     evaluate(classifier)
     write_report([classifier])
     predictions = arguments.out / "predict"
@@ -69,6 +71,12 @@ def main(words: list[str]) -> None:
     predicted = predict_videos(read_trained(classifier), [data / "examination.mp4"], predictions)
     print("5/5 the page")
     print(write_tour(arguments.out / "tour.html", run, classifier, predicted.pages[0].parent))
+
+
+def _stop_unless(*, finished: bool, out: Path) -> None:
+    """A training that was told to stop ends the tour, not only itself."""
+    if not finished:
+        raise KeyboardInterrupt(f"begin again with: endofm demo --out {out} --overwrite")
 
 
 def _make_clips(arguments: Arguments, data: Path) -> Path:
