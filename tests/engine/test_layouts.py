@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from endofm.engine.layouts import original_segmenter, recognise, segmenter_state
 from endofm.engine.weights import backbone_state, load_backbone, network_state
+from endofm.models import TransUNet, timesformer_base
 from tests.checkpoints import (
+    KEYS,
     assert_same,
     assert_same_state,
     classifier,
@@ -170,3 +174,46 @@ def test_other_image_vits_are_refused(
 def test_an_image_vit_with_further_parts_is_refused(tmp_path: Path) -> None:
     torch.save({**image_vit(), "blocks.0.ls1.gamma": torch.ones(64)}, tmp_path / "x.pth")
     assert "1 unexpected (blocks.0.ls1.gamma)" in refusal(load_backbone, tmp_path / "x.pth")
+
+
+def _original_segmenter() -> dict[str, Tensor]:
+    """Tensors of the original's keys and shapes, without memory of their own."""
+    listing = json.loads((KEYS / "keys_transunet.json").read_text())
+    return {key: torch.empty(()).expand(entry["shape"]) for key, entry in listing.items()}
+
+
+def test_a_segmenters_keys_are_the_originals_one_to_one() -> None:
+    with torch.device("meta"):
+        ours = TransUNet(timesformer_base()).state_dict()
+    original = _original_segmenter()
+    assert len(original) == 458
+    renamed = segmenter_state(original, source="cvc.pth")
+    assert {k: v.shape for k, v in renamed.items()} == {k: v.shape for k, v in ours.items()}
+    assert list(original_segmenter(renamed)) == list(original)
+    assert all(original_segmenter(renamed)[key] is value for key, value in original.items())
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state, "epoch": 149},
+        lambda state: {f"module.{key}": value for key, value in state.items()},
+        lambda state: segmenter_state(state, source=""),
+    ],
+)
+def test_a_segmenter_is_known_under_usual_wrappings(
+    wrap: Callable[[dict[str, Tensor]], dict[str, Any]],
+) -> None:
+    tree = wrap(_original_segmenter())
+    assert recognise(tree) == "segmenter"
+    expected = segmenter_state(_original_segmenter(), source="")
+    assert list(segmenter_state(tree, source="")) == list(expected)
+
+
+def test_what_is_no_segmenter_is_refused() -> None:
+    for tree in (small_backbone(), classifier(), pretraining()):
+        assert recognise(tree) != "segmenter"
+        assert refusal(segmenter_state, tree, source="x.pth") == (
+            "x.pth holds no segmenter; give the checkpoint of a fine-tuned TransUNet"
+        )

@@ -5,6 +5,9 @@ pretraining     ``student`` (``module.backbone.*``, ``module.head.*``) and ``tea
                 (``backbone.*``, ``head.*``), beside optimizer, epoch and centre; DINO's too
 classifier      ``backbone_state_dict`` (``module.*``) and ``state_dict`` (``module.linear.*``);
                 ours is flat or under ``classifier``: ``backbone.*``, ``linear.*``, ``pool.*``
+segmenter       flat: ``transformer.*``, ``decoder.*``, ``segmentation_head.*``, where a backbone's
+                ``patch_embed``, ``pos_embed`` and ``time_embed`` are dropped; in ours, too:
+                ``stem.*``, ``proj.*``, ``pos_embed``, ``backbone.*``, ``decoder.*``, ``head.*``
 view_network    flat, or under ``state_dict`` or ``model``: ``backbone.*`` and perhaps ``head.*``
 backbone        flat or under these names: a TimeSformer, perhaps with a linear ``head.*``
 image_backbone  the same of a ViT for images: no ``temporal_*``, no ``time_embed``
@@ -30,6 +33,16 @@ State = dict[str, Tensor]
 
 _WRAPPERS = (CLASSIFIER, "backbone_state_dict", "state_dict", "model")
 _CLASSIFIER_PARTS = ("linear.", "pool.")
+_SEGMENTER_PARTS = {  # the original's beginning of a key, and ours
+    "transformer.embeddings.hybrid_model.": "stem.",
+    "transformer.embeddings.patch_embeddings.": "proj.",
+    "transformer.embeddings.position_embeddings": "pos_embed",
+    "transformer.encoder.cls_token": "backbone.cls_token",
+    "transformer.encoder.layer.": "backbone.blocks.",
+    "transformer.encoder.encoder_norm.": "backbone.norm.",
+    "segmentation_head.0.": "head.",
+}
+_SEGMENTER_SIGN = "stem.root.conv.weight"
 _HEAD_CHANNELS = 64
 _SHAPE_GIVERS = {  # what tells the architecture, and how many axes it has
     "patch_embed.proj.weight": 4,
@@ -47,17 +60,17 @@ _IMAGE_SHAPES = {  # 0 stands for any size
 def recognise(tree: Mapping[Any, Any]) -> str:
     """The layout's name, one of the module's table."""
     held = [name for name in NETWORKS if _holds(tree, name)]
-    state = select_state(tree, (held or NETWORKS)[0], source="")
+    state = _renamed(select_state(tree, (held or NETWORKS)[0], source=""), _SEGMENTER_PARTS)
     backbone, _ = split_network(state)
-    if not has_blocks(backbone):
-        return "weights"
-    if held:
-        return "pretraining"
-    if _holds(tree, "backbone_state_dict") or "linear.weight" in state:
-        return "classifier"
-    if _is_wrapped(state):
-        return "view_network"
-    return "image_backbone" if is_image(backbone) else "backbone"
+    fits = {
+        "weights": not has_blocks(backbone),
+        "pretraining": bool(held),
+        "segmenter": _SEGMENTER_SIGN in state,
+        "classifier": _holds(tree, "backbone_state_dict") or "linear.weight" in state,
+        "view_network": _is_wrapped(state),
+        "image_backbone": is_image(backbone),
+    }
+    return next((layout for layout, fit in fits.items() if fit), "backbone")
 
 
 def select_state(tree: Mapping[Any, Any], network: str, *, source: str | Path) -> State:
@@ -120,6 +133,26 @@ def original_classifier(state: State) -> dict[str, State]:
         },
         "state_dict": {f"module.{key}": value for key, value in head.items()},
     }
+
+
+def segmenter_state(tree: Mapping[Any, Any], *, source: str | Path) -> State:
+    """A segmenter's tensors by our names, from the original's checkpoint or from ours.
+
+    Raises:
+        WeightsError: The checkpoint is no segmenter's.
+    """
+    state = _renamed(select_state(tree, NETWORKS[0], source=source), _SEGMENTER_PARTS)
+    if _SEGMENTER_SIGN not in state:
+        raise WeightsError(
+            f"{source} holds no segmenter",
+            "give the checkpoint of a fine-tuned TransUNet",
+        )
+    return state
+
+
+def original_segmenter(state: State) -> State:
+    """A segmenter of ours by the original's names."""
+    return _renamed(state, {ours: original for original, ours in _SEGMENTER_PARTS.items()})
 
 
 def has_blocks(backbone: State) -> bool:
@@ -220,6 +253,15 @@ def _holds(tree: Mapping[Any, Any], name: str) -> bool:
 
 def _is_wrapped(state: State) -> bool:
     return any(key.startswith("backbone.") for key in state)
+
+
+def _renamed(state: State, beginnings: Mapping[str, str]) -> State:
+    """With another beginning of each key that has one of these; at most one fits a key."""
+    renamed = {}
+    for key, value in state.items():
+        old = next((beginning for beginning in beginnings if key.startswith(beginning)), "")
+        renamed[beginnings.get(old, "") + key.removeprefix(old)] = value
+    return renamed
 
 
 def _below(prefix: str, state: State) -> State:

@@ -10,6 +10,7 @@ from endofm.models.timesformer import (
     timesformer_small,
     timesformer_tiny,
 )
+from endofm.models.transunet import TransUNet
 
 MODELS: dict[str, Callable[..., TimeSformer]] = {
     "timesformer_tiny": timesformer_tiny,
@@ -22,6 +23,7 @@ __all__ = [
     "Classifier",
     "DINOHead",
     "TimeSformer",
+    "TransUNet",
     "ViewNetwork",
     "timesformer_base",
     "timesformer_small",
