@@ -78,6 +78,7 @@ def measure(video: Video, *, keyframe_every: int, num_rounds: int) -> dict[str, 
         "ok": None if smallest_ratio is None else ratio >= smallest_ratio,
         "pictures_ratio": round(medians_s["pictures"] / medians_s["sampled"], 3),
         **{f"{name}_s": round(median_s, 4) for name, median_s in medians_s.items()},
+        "video_mb": round(video.path.stat().st_size / 1e6, 1),
         "rounds": num_rounds,
         "versions": versions(),
     }
