@@ -15,7 +15,8 @@ import torch
 
 from endofm.engine.checkpoint import STATE, TRAINING
 from endofm.engine.layouts import original_classifier, recognise
-from endofm.engine.sources import CLASSIFIER, locate
+from endofm.engine.segmenter_layout import original_segmenter
+from endofm.engine.sources import CLASSIFIER, SEGMENTER, locate
 from endofm.engine.structure import flatten, unflatten
 from endofm.engine.weights import (
     STRUCTURE,
@@ -92,6 +93,8 @@ def _complete_checkpoint(source: str | Path) -> dict[Any, Any]:
         return tree
     if CLASSIFIER in tree:
         return dict(original_classifier(tree[CLASSIFIER]))
+    if SEGMENTER in tree:
+        return dict(original_segmenter(tree[SEGMENTER]))
     if "student" in tree:
         tree["student"] = {f"module.{key}": value for key, value in tree["student"].items()}
     return {**tree, **_progress(path)}

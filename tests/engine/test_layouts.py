@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from endofm.engine.layouts import original_segmenter, recognise, segmenter_state
+from endofm.engine.layouts import recognise, select_state
+from endofm.engine.segmenter_layout import original_segmenter, segmenter_state
 from endofm.engine.weights import backbone_state, load_backbone, network_state
 from endofm.models import TransUNet, timesformer_base
 from tests.checkpoints import (
@@ -208,12 +209,13 @@ def test_a_segmenter_is_known_under_usual_wrappings(
     tree = wrap(_original_segmenter())
     assert recognise(tree) == "segmenter"
     expected = segmenter_state(_original_segmenter(), source="")
-    assert list(segmenter_state(tree, source="")) == list(expected)
+    found = select_state(tree, "teacher", source="")
+    assert list(segmenter_state(found, source="")) == list(expected)
 
 
 def test_what_is_no_segmenter_is_refused() -> None:
     for tree in (small_backbone(), classifier(), pretraining()):
         assert recognise(tree) != "segmenter"
-        assert refusal(segmenter_state, tree, source="x.pth") == (
-            "x.pth holds no segmenter; give the checkpoint of a fine-tuned TransUNet"
-        )
+        assert refusal(
+            segmenter_state, select_state(tree, "teacher", source=""), source="x.pth"
+        ) == ("x.pth holds no segmenter; give the checkpoint of a fine-tuned TransUNet")

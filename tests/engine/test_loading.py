@@ -7,8 +7,8 @@ from safetensors.torch import save_file
 from endofm.convert import convert
 from endofm.engine.loading import load
 from endofm.engine.weights import read_checkpoint
-from endofm.errors import WeightsError
-from endofm.models import Classifier, TimeSformer
+from endofm.errors import ConfigError, WeightsError
+from endofm.models import Classifier, TimeSformer, TransUNet
 from tests.checkpoints import classifier, pretraining, small_state
 
 
@@ -55,3 +55,55 @@ def test_a_classifier_with_nan_is_refused(tmp_path: Path) -> None:
     torch.save(checkpoint, tmp_path / "a.pth")
     with pytest.raises(WeightsError, match=r"NaN or infinity in linear\.bias"):
         load(tmp_path / "a.pth", task="classify")
+
+
+def _segmenter(**options: int) -> TransUNet:
+    torch.manual_seed(0)
+    return TransUNet(TimeSformer(embed_dim=64, depth=2, num_heads=1, grid=2), **options).eval()
+
+
+def test_a_segmenter_run_is_read_and_converts_both_ways(tmp_path: Path) -> None:
+    network = _segmenter(num_classes=3, width=16, grid=3)
+    checkpoint = tmp_path / "run" / "checkpoints" / "step-000001"
+    checkpoint.mkdir(parents=True)
+    save_file(network.state_dict(), checkpoint / "segmenter.safetensors")
+    (checkpoint.parent / "last").symlink_to("step-000001")
+    original, ours, back = (tmp_path / name for name in ("cvc.pth", "a.safetensors", "b.pth"))
+    assert convert(tmp_path / "run", original).kind == "segmenter"
+    convert(original, ours)
+    convert(ours, back)
+    flat = read_checkpoint(original)
+    assert "transformer.embeddings.hybrid_model.root.conv.weight" in flat
+    assert not any(key.startswith("stem.") for key in flat)
+    assert all(torch.equal(value, flat[key]) for key, value in read_checkpoint(back).items())
+    frames = torch.randn(1, 2, 3, 32, 48)
+    for source in (tmp_path / "run", original, ours, back):
+        loaded = load(source, task="segment")
+        assert not loaded.training
+        torch.testing.assert_close(loaded(frames), network(frames))
+
+
+def test_a_segmenters_backbone_is_not_taken_for_one_that_sees_pixels(tmp_path: Path) -> None:
+    torch.save(_segmenter(width=16).state_dict(), tmp_path / "a.pth")
+    with pytest.raises(
+        WeightsError, match=r"a\.pth is a segmenter, .* load it with task='segment'"
+    ):
+        load(tmp_path / "a.pth")
+
+
+def test_a_segmenter_of_other_shapes_or_with_nan_is_refused(tmp_path: Path) -> None:
+    state = _segmenter(width=16).state_dict()
+    torch.save({**state, "pos_embed": torch.zeros(1, 195, 64)}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match="no TransUNet here has 64 channels and 195 positions"):
+        load(tmp_path / "a.pth", task="segment")
+    torch.save({k: v for k, v in state.items() if k != "head.weight"}, tmp_path / "b.pth")
+    with pytest.raises(WeightsError, match=r"b\.pth: the segmenter has no head\.weight of 4 axes"):
+        load(tmp_path / "b.pth", task="segment")
+    torch.save({**state, "head.bias": torch.full((2,), torch.nan)}, tmp_path / "c.pth")
+    with pytest.raises(WeightsError, match=r"c\.pth: NaN or infinity in head\.bias"):
+        load(tmp_path / "c.pth", task="segment")
+
+
+def test_an_unknown_task_is_refused() -> None:
+    with pytest.raises(ConfigError, match="task is 'detct'; choose 'classify' or 'segment'"):
+        load("x.pth", task="detct")  # type: ignore[call-overload]  # a slip of the user's

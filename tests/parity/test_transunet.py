@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from endofm.engine.layouts import original_segmenter, segmenter_state
+from endofm.engine.segmenter_layout import original_segmenter, segmenter_state
 from endofm.models import TransUNet, timesformer_base
 from endofm.objectives.segmentation import dice_loss, segmentation_loss
 from tests.parity.golden_fill import compare, fill_array, make_input

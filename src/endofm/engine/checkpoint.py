@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from endofm.engine.sources import TASK_NETWORKS
 from endofm.errors import RunError
 from endofm.files import replacing
 from endofm.runfolder import write_json
@@ -27,7 +28,6 @@ from endofm.runfolder import write_json
 TRAINING = "training.safetensors"
 STATE = "state.json"
 MOMENTS = "optimizer."
-_KINDS = {"classifier": "classifier", "trained": "classifier"}
 
 
 def save_checkpoint(
@@ -60,8 +60,9 @@ def save_checkpoint(
     try:
         with replacing(path) as draft:
             draft.mkdir()
+            kind = next((name for name in networks if name in TASK_NETWORKS), "view_network")
+            metadata = {"format": "endofm", "kind": kind}
             for name, network in networks.items():
-                metadata = {"format": "endofm", "kind": _KINDS.get(name, "view_network")}
                 save_file(_plain(network.state_dict()), draft / f"{name}.safetensors", metadata)
             moments = {MOMENTS + k: v for k, v in _moments(optimizer).items()}
             save_file(_plain({**tensors, **moments}), draft / TRAINING)

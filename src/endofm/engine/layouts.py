@@ -25,25 +25,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from endofm.engine.sources import CLASSIFIER, NETWORKS
+from endofm.engine.segmenter_layout import HEAD_CHANNELS, by_our_names, is_segmenter
+from endofm.engine.sources import NETWORKS, TASK_NETWORKS
 from endofm.errors import WeightsError
 from endofm.models.timesformer import PATCH_PX
 
 State = dict[str, Tensor]
 
-_WRAPPERS = (CLASSIFIER, "backbone_state_dict", "state_dict", "model")
+_WRAPPERS = (*TASK_NETWORKS, "backbone_state_dict", "state_dict", "model")
 _CLASSIFIER_PARTS = ("linear.", "pool.")
-_SEGMENTER_PARTS = {  # the original's beginning of a key, and ours
-    "transformer.embeddings.hybrid_model.": "stem.",
-    "transformer.embeddings.patch_embeddings.": "proj.",
-    "transformer.embeddings.position_embeddings": "pos_embed",
-    "transformer.encoder.cls_token": "backbone.cls_token",
-    "transformer.encoder.layer.": "backbone.blocks.",
-    "transformer.encoder.encoder_norm.": "backbone.norm.",
-    "segmentation_head.0.": "head.",
-}
-_SEGMENTER_SIGN = "stem.root.conv.weight"
-_HEAD_CHANNELS = 64
 _SHAPE_GIVERS = {  # what tells the architecture, and how many axes it has
     "patch_embed.proj.weight": 4,
     "pos_embed": 3,
@@ -60,12 +50,12 @@ _IMAGE_SHAPES = {  # 0 stands for any size
 def recognise(tree: Mapping[Any, Any]) -> str:
     """The layout's name, one of the module's table."""
     held = [name for name in NETWORKS if _holds(tree, name)]
-    state = _renamed(select_state(tree, (held or NETWORKS)[0], source=""), _SEGMENTER_PARTS)
+    state = by_our_names(select_state(tree, (held or NETWORKS)[0], source=""))
     backbone, _ = split_network(state)
     fits = {
         "weights": not has_blocks(backbone),
         "pretraining": bool(held),
-        "segmenter": _SEGMENTER_SIGN in state,
+        "segmenter": is_segmenter(state),
         "classifier": _holds(tree, "backbone_state_dict") or "linear.weight" in state,
         "view_network": _is_wrapped(state),
         "image_backbone": is_image(backbone),
@@ -135,26 +125,6 @@ def original_classifier(state: State) -> dict[str, State]:
     }
 
 
-def segmenter_state(tree: Mapping[Any, Any], *, source: str | Path) -> State:
-    """A segmenter's tensors by our names, from the original's checkpoint or from ours.
-
-    Raises:
-        WeightsError: The checkpoint is no segmenter's.
-    """
-    state = _renamed(select_state(tree, NETWORKS[0], source=source), _SEGMENTER_PARTS)
-    if _SEGMENTER_SIGN not in state:
-        raise WeightsError(
-            f"{source} holds no segmenter",
-            "give the checkpoint of a fine-tuned TransUNet",
-        )
-    return state
-
-
-def original_segmenter(state: State) -> State:
-    """A segmenter of ours by the original's names."""
-    return _renamed(state, {ours: original for original, ours in _SEGMENTER_PARTS.items()})
-
-
 def has_blocks(backbone: State) -> bool:
     """Is there a transformer of this family at all?"""
     return "blocks.0.attn.qkv.weight" in backbone
@@ -214,18 +184,18 @@ def architecture(
     dim, *patch = state["patch_embed.proj.weight"].shape
     num_positions = state["pos_embed"].shape[1]
     grid = math.isqrt(max(num_positions - 1, 0))
-    fits_heads = "num_heads" in overrides or (dim > 0 and dim % _HEAD_CHANNELS == 0)
+    fits_heads = "num_heads" in overrides or (dim > 0 and dim % HEAD_CHANNELS == 0)
     if patch != [3, PATCH_PX, PATCH_PX] or num_positions != 1 + grid**2 or not fits_heads:
         raise WeightsError(
             f"{source}: no TimeSformer here has {dim} channels, patches of {patch} and "
             f"{num_positions} positions",
             f"it takes RGB patches of {PATCH_PX} px in a square grid, and a multiple of "
-            f"{_HEAD_CHANNELS} channels",
+            f"{HEAD_CHANNELS} channels",
         )
     return {
         "embed_dim": dim,
         "depth": len({key.split(".")[1] for key in state if key.startswith("blocks.")}),
-        "num_heads": dim // _HEAD_CHANNELS,
+        "num_heads": dim // HEAD_CHANNELS,
         "num_frames": state["time_embed"].shape[1],
         "grid": grid,
         "mlp_ratio": state["blocks.0.mlp.fc1.weight"].shape[0] / dim,
@@ -253,15 +223,6 @@ def _holds(tree: Mapping[Any, Any], name: str) -> bool:
 
 def _is_wrapped(state: State) -> bool:
     return any(key.startswith("backbone.") for key in state)
-
-
-def _renamed(state: State, beginnings: Mapping[str, str]) -> State:
-    """With another beginning of each key that has one of these; at most one fits a key."""
-    renamed = {}
-    for key, value in state.items():
-        old = next((beginning for beginning in beginnings if key.startswith(beginning)), "")
-        renamed[beginnings.get(old, "") + key.removeprefix(old)] = value
-    return renamed
 
 
 def _below(prefix: str, state: State) -> State:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
 
-from endofm.engine.layouts import State, architecture, classifier_state
+from endofm.engine.layouts import (
+    State,
+    architecture,
+    classifier_state,
+    select_state,
+)
+from endofm.engine.segmenter_layout import segmenter_architecture, segmenter_state
 from endofm.engine.sources import NETWORKS
 from endofm.engine.weights import load_backbone, load_state, networks_in, read_checkpoint
-from endofm.errors import WeightsError
-from endofm.models import Classifier, TimeSformer
-
-Task = Literal["classify"]
+from endofm.errors import ConfigError, WeightsError
+from endofm.models import Classifier, TimeSformer, TransUNet
 
 
 @overload
@@ -22,22 +27,37 @@ def load(source: str | Path) -> TimeSformer: ...
 
 
 @overload
-def load(source: str | Path, *, task: Task) -> Classifier: ...
+def load(source: str | Path, *, task: Literal["classify"]) -> Classifier: ...
 
 
-def load(source: str | Path, *, task: Task | None = None) -> TimeSformer | Classifier:
+@overload
+def load(source: str | Path, *, task: Literal["segment"]) -> TransUNet: ...
+
+
+def load(
+    source: str | Path, *, task: Literal["classify", "segment"] | None = None
+) -> TimeSformer | Classifier | TransUNet:
     """The network of any weights we know, in eval mode, float32, on the CPU.
 
     Args:
         source: An original ``.pth``, our ``.safetensors``, a run folder, or a Hub id such as
             ``org/name``.
         task: Without it, the backbone of the weights, whatever they were trained for; with
-            ``classify``, backbone and classifier: clips (B, 3, T, H, W) to logits (B, K).
+            ``classify``, backbone and classifier: clips (B, 3, T, H, W) to logits (B, K); with
+            ``segment``, a TransUNet: frames (B, T, 3, H, W) to logits (B, T, K, H, W).
 
     Raises:
         WeightsError: The weights are missing, unsafe, damaged, or of another model.
+        ConfigError: There is no such task.
     """
-    return load_backbone(source) if task is None else load_classifier(source)
+    loaders: dict[str | None, Callable[[str | Path], TimeSformer | Classifier | TransUNet]] = {
+        None: load_backbone,
+        "classify": load_classifier,
+        "segment": load_segmenter,
+    }
+    if task not in loaders:
+        raise ConfigError(f"task is {task!r}", "choose 'classify' or 'segment', or leave it out")
+    return loaders[task](source)
 
 
 def load_classifier(source: str | Path) -> Classifier:
@@ -49,8 +69,7 @@ def load_classifier(source: str | Path) -> Classifier:
     tree = read_checkpoint(source)
     backbone, _ = networks_in(tree, NETWORKS[0], source=source)
     head = classifier_state(tree, source=source)
-    if broken := [key for key, value in head.items() if not bool(value.isfinite().all())]:
-        raise WeightsError(f"{source}: NaN or infinity in {broken[0]}", "take another checkpoint")
+    _refuse_broken(head, source=source)
     with torch.device("meta"):  # no time spent on initial values
         classifier = Classifier(
             TimeSformer(**architecture(backbone, {}, source=source)),
@@ -59,6 +78,31 @@ def load_classifier(source: str | Path) -> Classifier:
         )
     load_state(classifier, _joined(backbone, head), source=source)
     return classifier.eval()
+
+
+def load_segmenter(source: str | Path, **overrides: Any) -> TransUNet:
+    """A segmenter in eval mode, built to the shapes of its weights.
+
+    Args:
+        source: See ``load``.
+        **overrides: Arguments of ``TimeSformer`` that take the place of the inferred ones.
+
+    Raises:
+        WeightsError: The weights are missing, unsafe, damaged, or no segmenter's.
+    """
+    tree = read_checkpoint(source)
+    state = segmenter_state(select_state(tree, NETWORKS[0], source=source), source=source)
+    _refuse_broken(state, source=source)
+    arguments, backbone = segmenter_architecture(state, source=source)
+    with torch.device("meta"):  # no time spent on initial values
+        segmenter = TransUNet(TimeSformer(**{**backbone, **overrides}), **arguments)
+    load_state(segmenter, state, source=source)
+    return segmenter.eval()
+
+
+def _refuse_broken(state: State, *, source: str | Path) -> None:
+    if broken := [key for key, value in state.items() if not bool(value.isfinite().all())]:
+        raise WeightsError(f"{source}: NaN or infinity in {broken[0]}", "take another checkpoint")
 
 
 def _joined(backbone: State, head: State) -> dict[str, Tensor]:

@@ -14,7 +14,9 @@ from endofm.runfolder import RunFolder
 NETWORKS = ("teacher", "student")
 """The two networks of a pre-training."""
 CLASSIFIER = "classifier"
-"""The network of a fine-tuned classifier."""
+SEGMENTER = "segmenter"
+TASK_NETWORKS = (CLASSIFIER, SEGMENTER)
+"""The network of a fine-tuning, by its task."""
 _HUB_FILE = "model.safetensors"
 _HUB_ID = re.compile(
     r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(/(?P<file>[\w.-]+\.safetensors))?"
@@ -47,7 +49,7 @@ def locate(source: str | Path) -> Path:
 
 def network_files(checkpoint: Path) -> dict[str, Path]:
     """The weights of a checkpoint folder by network."""
-    files = {name: checkpoint / f"{name}.safetensors" for name in (*NETWORKS, CLASSIFIER)}
+    files = {name: checkpoint / f"{name}.safetensors" for name in (*NETWORKS, *TASK_NETWORKS)}
     return {name: file for name, file in files.items() if file.is_file()}
 
 

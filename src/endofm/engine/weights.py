@@ -22,6 +22,7 @@ from endofm.engine.layouts import (
     has_blocks,
     inflate,
     is_image,
+    recognise,
     select_state,
     split_network,
 )
@@ -102,6 +103,11 @@ def networks_in(
     Raises:
         WeightsError: There is no such network, its tensors are not finite, or it is another model.
     """
+    if recognise(tree) == "segmenter":
+        raise WeightsError(
+            f"{source} is a segmenter, whose backbone sees the maps of its stem, not pixels",
+            "load it with task='segment', or train from it with endofm finetune segment",
+        )
     state = select_state(tree, network, source=source)
     backbone, head = split_network(state)
     if not has_blocks(backbone):

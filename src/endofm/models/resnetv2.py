@@ -13,20 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NUM_GROUPS = 32
-STEM_CHANNELS = 1024
-"""Of the last map, at 1/16 of the frame."""
-SKIP_CHANNELS = (512, 256, 64)
-"""Of the maps at 1/8, 1/4 and 1/2."""
+"""Of a norm; one a channel where there are fewer channels."""
 
 _GROUP_EPS = 1e-6
 _CHANNEL_EPS = 1e-5
 _STANDARDISE_EPS = 1e-5
 EXPANSION = 4
-_ROOT_CHANNELS = 64
-_STAGES = {  # inner channels, number of units, stride of the first unit
-    "block1": (64, 3, 1),
-    "block2": (128, 4, 2),
-    "block3": (256, 9, 2),
+_STAGES = {  # inner channels in widths, number of units, stride of the first unit
+    "block1": (1, 3, 1),
+    "block2": (2, 4, 2),
+    "block3": (4, 9, 2),
 }
 
 
@@ -77,11 +73,11 @@ class Bottleneck(nn.Module):
         super().__init__()
         out_channels = EXPANSION * inner_channels
         self.conv1 = StandardisedConv2d(in_channels, inner_channels, 1)
-        self.gn1 = GroupNorm(NUM_GROUPS, inner_channels, eps=_GROUP_EPS)
+        self.gn1 = _norm(inner_channels)
         self.conv2 = StandardisedConv2d(inner_channels, inner_channels, 3, stride=stride)
-        self.gn2 = GroupNorm(NUM_GROUPS, inner_channels, eps=_GROUP_EPS)
+        self.gn2 = _norm(inner_channels)
         self.conv3 = StandardisedConv2d(inner_channels, out_channels, 1)
-        self.gn3 = GroupNorm(NUM_GROUPS, out_channels, eps=_GROUP_EPS)
+        self.gn3 = _norm(out_channels)
         self.downsample: StandardisedConv2d | None = None
         if stride != 1 or in_channels != out_channels:
             self.downsample = StandardisedConv2d(in_channels, out_channels, 1, stride=stride)
@@ -98,16 +94,20 @@ class Bottleneck(nn.Module):
 
 
 class ResNetV2(nn.Module):
-    """Each frame becomes a map of 1024 channels at 1/16, and three finer maps on the way."""
+    """Each frame becomes a map of 16 W channels at 1/16, and three finer maps on the way.
 
-    def __init__(self) -> None:
+    Args:
+        width: Channels W of the finest map, 64 in a ResNet-50; a multiple of 32, or fewer.
+    """
+
+    def __init__(self, *, width: int = 64) -> None:
         super().__init__()
-        conv = StandardisedConv2d(3, _ROOT_CHANNELS, 7, stride=2)
-        norm = GroupNorm(NUM_GROUPS, _ROOT_CHANNELS, eps=_GROUP_EPS)
-        self.root = nn.Sequential(OrderedDict(conv=conv, gn=norm))
+        conv = StandardisedConv2d(3, width, 7, stride=2)
+        self.root = nn.Sequential(OrderedDict(conv=conv, gn=_norm(width)))
         self.body = nn.ModuleDict()
-        in_channels = _ROOT_CHANNELS
-        for name, (inner_channels, num_units, stride) in _STAGES.items():
+        in_channels = width
+        for name, (num_widths, num_units, stride) in _STAGES.items():
+            inner_channels = num_widths * width
             units = OrderedDict[str, nn.Module]()
             for i in range(num_units):
                 units[f"unit{i + 1}"] = Bottleneck(
@@ -121,15 +121,19 @@ class ResNetV2(nn.Module):
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         """The maps from coarse to fine; H and W are multiples of 16.
 
-        ``(N, 3, H, W) -> (N, 1024, H/16, W/16), (N, 512, H/8, W/8), (N, 256, H/4, W/4),
-        (N, 64, H/2, W/2)``.
+        ``(N, 3, H, W) -> (N, 16 W, H/16, W/16), (N, 8 W, H/8, W/8), (N, 4 W, H/4, W/4),
+        (N, W, H/2, W/2)``, where the channels' W is the stem's width.
         """
         # With the channels of a pixel side by side, convolutions need no copies in another order.
         x = frames.contiguous(memory_format=torch.channels_last)
-        maps = [F.relu(self.root(x), inplace=True)]  # (N, 64, H/2, W/2)
-        x = F.max_pool2d(maps[0], 3, 2)  # (N, 64, H/4 - 1, W/4 - 1)
+        maps = [F.relu(self.root(x), inplace=True)]  # (N, C, H/2, W/2)
+        x = F.max_pool2d(maps[0], 3, 2)  # (N, C, H/4 - 1, W/4 - 1)
         for stage in self.body.values():
             x = stage(x)
             maps.append(x)
-        maps[1] = F.pad(maps[1], (0, 1, 0, 1))  # (N, 256, H/4, W/4), zeros below and to the right
+        maps[1] = F.pad(maps[1], (0, 1, 0, 1))  # (N, C, H/4, W/4), zeros below and to the right
         return tuple(reversed(maps))
+
+
+def _norm(num_channels: int) -> GroupNorm:
+    return GroupNorm(min(NUM_GROUPS, num_channels), num_channels, eps=_GROUP_EPS)

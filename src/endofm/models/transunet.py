@@ -19,13 +19,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from endofm.errors import ConfigError
-from endofm.models.resnetv2 import SKIP_CHANNELS, STEM_CHANNELS, ResNetV2
+from endofm.models.resnetv2 import ResNetV2
 from endofm.models.timesformer import PATCH_PX, TimeSformer
 
 SLICE_FRAMES = 8
 """Most frames that pass the convolutions together, where each frame can pass alone."""
-DECODER_CHANNELS = (512, 256, 128, 64, 16)
-"""At 1/16, 1/8, 1/4, 1/2 and full size."""
 
 
 class TransUNet(nn.Module):
@@ -36,6 +34,8 @@ class TransUNet(nn.Module):
             ``time_embed``, because tokens come from the stem. Its ``checkpointing`` holds for the
             stem and the decoder, too.
         num_classes: Outputs K.
+        width: Channels of the stem's finest map, to which all others of stem and decoder are in
+            proportion: 64 in the original; a multiple of 32, or 16.
         grid: Side in patches of the stored ``pos_embed``; frames may have any size in patches.
         dropout: Rate for the tokens before the first block; works in training alone.
 
@@ -44,20 +44,26 @@ class TransUNet(nn.Module):
     """
 
     def __init__(
-        self, backbone: TimeSformer, *, num_classes: int = 2, grid: int = 14, dropout: float = 0.1
+        self,
+        backbone: TimeSformer,
+        *,
+        num_classes: int = 2,
+        width: int = 64,
+        grid: int = 14,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         if not 0 <= dropout < 1:
             raise ConfigError(f"dropout is {dropout}", hint="give a rate from 0 to below 1")
         del backbone.patch_embed, backbone.pos_embed, backbone.time_embed
         self.grid = grid
-        self.stem = ResNetV2()
-        self.proj = nn.Conv2d(STEM_CHANNELS, backbone.embed_dim, 1)
+        self.stem = ResNetV2(width=width)
+        self.proj = nn.Conv2d(16 * width, backbone.embed_dim, 1)
         self.pos_embed = nn.Parameter(torch.zeros(1, grid**2, backbone.embed_dim))
         self.dropout = nn.Dropout(dropout)
         self.backbone = backbone
-        self.decoder = Decoder(in_channels=backbone.embed_dim)
-        self.head = nn.Conv2d(DECODER_CHANNELS[-1], num_classes, 3, padding=1)
+        self.decoder = Decoder(in_channels=backbone.embed_dim, width=width)
+        self.head = nn.Conv2d(width // 4, num_classes, 3, padding=1)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Logits: ``(B, T, 3, H, W) -> (B, T, K, H, W)``.
@@ -104,18 +110,18 @@ class TransUNet(nn.Module):
 class Decoder(nn.Module):
     """From 1/16 up to full size, joined by the stem's maps on the way."""
 
-    def __init__(self, *, in_channels: int) -> None:
+    def __init__(self, *, in_channels: int, width: int) -> None:
         super().__init__()
-        self.conv_more = _convolution(in_channels, DECODER_CHANNELS[0])
+        channels = (8 * width, 4 * width, 2 * width, width, width // 4)  # at 1/16, ..., 1/1
+        skips = (8 * width, 4 * width, width, 0)
+        self.conv_more = _convolution(in_channels, channels[0])
         self.blocks = nn.ModuleList(
             DecoderBlock(in_channels=below + skip, out_channels=above)
-            for (below, above), skip in zip(
-                pairwise(DECODER_CHANNELS), (*SKIP_CHANNELS, 0), strict=True
-            )
+            for (below, above), skip in zip(pairwise(channels), skips, strict=True)
         )
 
     def forward(self, x: Tensor, *skips: Tensor, recompute: bool = False) -> Tensor:
-        """``(N, D, h, w)`` and the maps at 1/8, 1/4 and 1/2 ``-> (N, 16, H, W)``.
+        """``(N, D, h, w)`` and the maps at 1/8, 1/4 and 1/2 ``-> (N, C, H, W)``.
 
         With ``recompute`` the widest maps are not kept for the backward pass.
         """
