@@ -21,12 +21,12 @@ from endofm.engine.loading import load_classifier
 from endofm.errors import ConfigError, DataError, EndofmError, RunError, WeightsError
 from endofm.runfolder import RunFolder, read_lines
 from endofm.tasks.classification import Classification
-from endofm.tasks.classify import FinetuneResult, finetune
+from endofm.tasks.classify import finetune
 from endofm.tasks.classify_config import ClassifyConfig
 from endofm.tasks.classify_evaluate import evaluate, predictions_of
-from endofm.tasks.classify_hooks import Selection, Validation
 from endofm.tasks.classify_scores import cross_entropy, video_scores
 from endofm.tasks.classify_sets import read_set
+from endofm.tasks.finetuning import FinetuneResult, Selection
 
 MakeConfig = Callable[..., ClassifyConfig]
 
@@ -171,7 +171,8 @@ def _stop_after(config: ClassifyConfig, step: int) -> None:
 def test_patience_ends_a_run_that_gets_no_better(
     make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Validation, "better", lambda self, other, by: np.isinf(other))
+    take = Selection.take
+    monkeypatch.setattr(Selection, "take", lambda self, _, step: take(self, {"loss": step}, step))
     config = make_config(epochs=9, patience_epochs=2)
     result = _run(config)
     assert (result.steps, result.best_step, result.finished) == (6, 2, True)
@@ -182,8 +183,7 @@ def test_selection_keeps_the_best_and_counts_from_it() -> None:
     for by, values in (("loss", [3.0, 2.0, 2.5, 2.0]), ("f1", [0.1, 0.5, 0.4, 0.5])):
         selection = Selection.start(by)
         taken = [
-            selection.take(Validation(loss=value, f1=value), step)
-            for step, value in enumerate(values)
+            selection.take({"loss": value, "f1": value}, step) for step, value in enumerate(values)
         ]
         assert taken == [True, True, False, False]
         assert (selection.step, selection.epochs_since, selection.value) == (1, 2, values[1])

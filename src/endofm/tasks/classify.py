@@ -6,8 +6,8 @@ Endo-FM (Wang et al., MICCAI 2023), Section 3.2 (PolypDiag).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 
 from accelerate import Accelerator
 
@@ -18,27 +18,16 @@ from endofm.errors import ConfigError
 from endofm.metrics.classification import classification_scores
 from endofm.progress import ProgressBar
 from endofm.runfolder import RunFolder
-from endofm.tasks.classify_config import CHANGEABLE_ON_RESUME, ClassifyConfig
+from endofm.tasks.classify_config import ClassifyConfig
 from endofm.tasks.classify_evaluate import evaluate, predictions_of
-from endofm.tasks.classify_hooks import ClassifyHooks, Selection, Validation
 from endofm.tasks.classify_job import ClassifyJob
 from endofm.tasks.classify_scores import cross_entropy, video_scores
 from endofm.tasks.classify_sets import read_set, write_set
+from endofm.tasks.finetune_config import CHANGEABLE_ON_RESUME
+from endofm.tasks.finetuning import FinetuneHooks, FinetuneResult, Selection, restore
 from endofm.tasks.sizes import check_batch_size, check_frame_size
 
 SELECTED_ON_TEST = "the best epoch is picked on the test videos: their scores are too good"
-
-
-@dataclass(frozen=True)
-class FinetuneResult:
-    """Where a fine-tuning has come to."""
-
-    run: Path
-    steps: int
-    num_steps: int
-    best_step: int
-    finished: bool
-    """All steps done, or stopped because the validation got no better."""
 
 
 def finetune(
@@ -71,20 +60,21 @@ def finetune(
     if not resume and accelerator.is_main_process:
         start_run(run, config)
     accelerator.wait_for_everyone()
-    facts = job.restore() if resume else {}
+    facts = restore(job) if resume else {}
     first_step = int(facts.get("step", 0))
     selection = Selection(**facts["selection"]) if facts else Selection.start(config.select_by)
-    num_steps = job.task.schedule.num_steps
+    num_steps = job.num_steps
     log = RunLog(run, accelerator=accelerator, first_step=first_step)
     bar = ProgressBar("fine-tuning", total=num_steps, done=first_step, unit="steps", show=show)
     with StopSignal() as stop, bar:
-        hooks = ClassifyHooks(
+        hooks = FinetuneHooks(
             job=job,
             log=log,
             validate=lambda: _validate(job, labelled),
             selection=selection,
             stop=stop,
             progress=bar,
+            unit="videos",
             saved_step=first_step,
         )
         for note in labelled.notes:
@@ -136,7 +126,7 @@ def _with_positive_last(labelled: LabelledSet, positive: str | None) -> Labelled
     return replace(labelled, classes=(*others, positive))
 
 
-def _validate(job: ClassifyJob, labelled: LabelledSet) -> Validation:
+def _validate(job: ClassifyJob, labelled: LabelledSet) -> Mapping[str, float]:
     scores = video_scores(
         job.task.evaluated,
         labelled.splits["val"],
@@ -147,4 +137,4 @@ def _validate(job: ClassifyJob, labelled: LabelledSet) -> Validation:
     )
     predictions = predictions_of(scores, labelled.splits["val"], labelled)
     f1 = classification_scores(predictions, thresholds=0.5, num_resamples=0)["f1"].value
-    return Validation(loss=cross_entropy(predictions), f1=0.0 if math.isnan(f1) else f1)
+    return {"loss": cross_entropy(predictions), "f1": 0.0 if math.isnan(f1) else f1}

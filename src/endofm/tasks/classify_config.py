@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from endofm.config import Settings, Share
+from endofm.tasks.finetune_config import FinetuneConfig
 
 
 class SamplingSettings(Settings):
@@ -54,67 +55,25 @@ class RateSettings(Settings):
     """Share of a block's learning rate that the block before it has; 1 trains all alike."""
 
 
-class ClassifyConfig(Settings):
+class ClassifyConfig(FinetuneConfig):
     """Train a classifier of endoscopy videos."""
 
     data: Path
     """PolypDiag's folder, a folder a class, or a clip list (.csv) with labels."""
-    out: Path
-    """Folder of the run."""
-    weights: str | None = None
-    """Backbone to start from: Endo-FM, SVT, DINO or a run of ours; without it, random weights."""
-    model: Literal["tiny", "small", "base"] = "base"
-    """Size of the backbone where there are no weights, which tell theirs."""
     train: Literal["all", "linear", "attentive"] = "all"
     """All weights; or a probe of the frozen backbone: a linear layer on its class token, or on what
     a learned query reads off all tokens."""
-    epochs: PositiveInt = 20
-    """Passes over the training videos."""
     batch_size: PositiveInt = 4
     """Videos a step, over all processes and micro-batches together."""
     accumulate: PositiveInt = 1
     """Micro-batches that a step is divided into."""
-    seed: NonNegativeInt = 0
-    """Of new weights, order, clips, crops, drop path, and a validation part taken from train."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Arithmetic; auto is bf16 on a GPU that has it, else fp32."""
-    drop_path: Share = 0.1
-    """Rate in the last block; rises linearly from 0 in the first."""
     class_weights: Literal["none", "balanced"] = "none"
     """Balanced: a class counts in inverse proportion to its videos."""
     multi_label: bool = False
     """A video may be of several classes or none; its labels are separated by semicolons."""
     positive: str | None = None
     """Of two classes, the one that is looked for; the second in order unless named."""
-    val_share: Share = 0.2
-    """Share of the training groups set aside for validation where the data has none."""
-    select_on_test: bool = False
-    """Pick the best epoch on the reported videos, as the original did; the results say so."""
     select_by: Literal["loss", "f1"] = "loss"
     """What is best: the lowest cross-entropy of the videos' probabilities, or the highest F1."""
-    patience_epochs: PositiveInt | None = 10
-    """Stop after so many epochs without a better validation; none trains to the end."""
-    average_momentum: Share | None = None
-    """Evaluate a moving average of the weights, of which this share is kept at a step."""
-    num_workers: NonNegativeInt = 2
-    """Loader processes of each process."""
-    log_every: PositiveInt = 10
-    """Steps between two lines of metrics."""
-    keep: PositiveInt = 2
-    """Checkpoints that stay on disk beside the best; there is one an epoch."""
-    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
-    """Where metrics go besides metrics.jsonl; all but tensorboard need their package."""
-    data_note: str = ""
-    """Said beside every number of the run, such as 'synthetic'."""
     sampling: SamplingSettings = SamplingSettings()
     optimiser: RateSettings = RateSettings()
-
-    @model_validator(mode="after")
-    def _leaves_something_to_choose(self) -> Self:
-        if not 0 < self.val_share < 1:
-            raise ValueError(f"val_share is {self.val_share}, give a share between 0 and 1")
-        return self
-
-
-CHANGEABLE_ON_RESUME = ("out", "num_workers", "log_every", "keep", "trackers")
-"""Settings that do not change the numbers of a run."""

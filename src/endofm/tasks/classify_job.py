@@ -17,7 +17,6 @@ from endofm.data.colour import normalise
 from endofm.data.labelled import LabelledSet, targets
 from endofm.data.loaders import Loader, StepSampler
 from endofm.data.manifests import Video
-from endofm.engine.checkpoint import complete_checkpoints, load_checkpoint
 from endofm.engine.loop import Hooks, Trainer
 from endofm.engine.optim import layer_scale, parameter_groups
 from endofm.engine.sources import CLASSIFIER
@@ -28,12 +27,11 @@ from endofm.runfolder import RunFolder
 from endofm.tasks.classification import Classification, Schedule, balanced_weights
 from endofm.tasks.classify_config import ClassifyConfig, RateSettings, SamplingSettings
 from endofm.tasks.classify_data import ClipBatch, TrainingVideos
+from endofm.tasks.finetuning import TRAINED
 
 VIDEOS_OF_QUOTED_RATE = 256
 """The learning rate is given for this many videos a step."""
 SGD_MOMENTUM = 0.9
-TRAINED = "trained"
-"""In a checkpoint: the weights that learn, where their average is what counts."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +95,27 @@ class ClassifyJob:
             return {CLASSIFIER: self.task.network}
         return {CLASSIFIER: self.task.average, TRAINED: self.task.network}
 
-    def restore(self) -> dict[str, Any]:
-        """Take up the last checkpoint; what it says of itself, or nothing where there is none."""
-        found = complete_checkpoints(self.run.checkpoints)
-        if not found:
-            return {}
-        _, facts = load_checkpoint(found[-1], networks=self.networks(), optimizer=self.optimizer)
-        if facts["scaler"] and self.accelerator.scaler:
-            self.accelerator.scaler.load_state_dict(facts["scaler"])
-        return facts
+    @property
+    def num_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.task.schedule.num_steps
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps from one validation to the next."""
+        return self.task.schedule.steps_per_epoch
+
+    @property
+    def batch_size(self) -> int:
+        """Videos a step."""
+        return self.config.batch_size
+
+    def describe(self, batch: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The videos and frames of a batch that broke the training."""
+        if not isinstance(batch, ClipBatch):
+            return {}, {}
+        paths = [str(self.videos[i].path) for i in batch.index.tolist()]
+        return {"videos": paths}, {"frames": batch.frames}
 
     def train(self, hooks: Hooks, *, first_step: int) -> int:
         """Do the steps from ``first_step`` on; the number of finished steps."""
@@ -118,7 +128,7 @@ class ClassifyJob:
             seed=self.config.seed,
             accumulate=self.config.accumulate,
         )
-        steps = range(first_step, self.task.schedule.num_steps)
+        steps = range(first_step, self.num_steps)
         return trainer.fit(self._micro_batches(first_step), steps)
 
     def _micro_batches(self, first_step: int) -> Iterator[ClipBatch]:
