@@ -12,8 +12,7 @@ from dataclasses import replace
 from accelerate import Accelerator
 
 from endofm.data.labelled import LabelledSet, read_labelled
-from endofm.engine.interrupt import StopSignal
-from endofm.engine.runlog import RunLog, claim, make_accelerator, start_run
+from endofm.engine.runlog import claim, make_accelerator
 from endofm.errors import ConfigError
 from endofm.metrics.classification import classification_scores
 from endofm.progress import ProgressBar
@@ -24,7 +23,7 @@ from endofm.tasks.classify_job import ClassifyJob
 from endofm.tasks.classify_scores import cross_entropy, video_scores
 from endofm.tasks.classify_sets import read_set, write_set
 from endofm.tasks.finetune_config import CHANGEABLE_ON_RESUME
-from endofm.tasks.finetuning import FinetuneHooks, FinetuneResult, Selection, restore
+from endofm.tasks.finetuning import FinetuneResult, train_job
 from endofm.tasks.sizes import check_batch_size, check_frame_size
 
 SELECTED_ON_TEST = "the best epoch is picked on the test videos: their scores are too good"
@@ -57,39 +56,27 @@ def finetune(
     show = show_progress and accelerator.is_main_process
     labelled = _find_videos(run, config, accelerator=accelerator, show=show)
     job = ClassifyJob.assemble(run, config, labelled=labelled, accelerator=accelerator)
-    if not resume and accelerator.is_main_process:
-        start_run(run, config)
-    accelerator.wait_for_everyone()
-    facts = restore(job) if resume else {}
-    first_step = int(facts.get("step", 0))
-    selection = Selection(**facts["selection"]) if facts else Selection.start(config.select_by)
-    num_steps = job.num_steps
-    log = RunLog(run, accelerator=accelerator, first_step=first_step)
-    bar = ProgressBar("fine-tuning", total=num_steps, done=first_step, unit="steps", show=show)
-    with StopSignal() as stop, bar:
-        hooks = FinetuneHooks(
-            job=job,
-            log=log,
-            validate=lambda: _validate(job, labelled),
-            selection=selection,
-            stop=stop,
-            progress=bar,
-            unit="videos",
-            saved_step=first_step,
-        )
-        for note in labelled.notes:
-            bar.say(f"note: {note}")
-        counts = ", ".join(f"{len(videos)} {name}" for name, videos in labelled.splits.items())
-        one_question = len(labelled.classes) == 2 and not labelled.multi_label
-        positive = f" (positive: {labelled.classes[-1]})" if one_question else ""
-        bar.say(f"{counts}; classes: {', '.join(labelled.classes)}{positive}")
-        steps = first_step if hooks.enough else job.train(hooks, first_step=first_step)
-        hooks.save(steps)
-    finished = steps == num_steps or hooks.enough
-    if finished:
+    result = train_job(
+        job,
+        resume=resume,
+        validate=lambda: _validate(job, labelled),
+        select_by=config.select_by,
+        unit="videos",
+        told=_told(labelled),
+        show=show,
+    )
+    if result.finished:
         evaluate(run.path, split="val", show_progress=show)
-    log.close()  # the processes part
-    return FinetuneResult(run.path, steps, num_steps, selection.step, finished)
+    return result
+
+
+def _told(labelled: LabelledSet) -> list[str]:
+    """What was found, for the user."""
+    counts = ", ".join(f"{len(videos)} {name}" for name, videos in labelled.splits.items())
+    one_question = len(labelled.classes) == 2 and not labelled.multi_label
+    positive = f" (positive: {labelled.classes[-1]})" if one_question else ""
+    notes = [f"note: {note}" for note in labelled.notes]
+    return [*notes, f"{counts}; classes: {', '.join(labelled.classes)}{positive}"]
 
 
 def _find_videos(

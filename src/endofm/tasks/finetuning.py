@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from endofm.engine.checkpoint import complete_checkpoints, load_checkpoint, save_checkpoint
 from endofm.engine.interrupt import StopSignal
-from endofm.engine.runlog import RunLog
+from endofm.engine.loop import Hooks
+from endofm.engine.runlog import RunLog, start_run
 from endofm.progress import ProgressBar
 from endofm.runfolder import RunFolder
 from endofm.tasks.finetune_config import FinetuneConfig
@@ -68,6 +69,9 @@ class FinetuneJob(Protocol):
 
     def networks(self) -> Mapping[str, nn.Module]:
         """What a checkpoint keeps, by name."""
+
+    def train(self, hooks: Hooks, *, first_step: int) -> int:
+        """Do the steps from ``first_step`` on; the number of finished steps."""
 
     def describe(self, batch: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What to keep of a batch that broke the training: facts for JSON, and tensors."""
@@ -171,7 +175,56 @@ class FinetuneHooks:
         job.accelerator.wait_for_everyone()
 
 
-def restore(job: FinetuneJob) -> dict[str, Any]:
+def train_job(
+    job: FinetuneJob,
+    *,
+    resume: bool,
+    validate: Callable[[], Mapping[str, float]],
+    select_by: str,
+    unit: str,
+    told: Sequence[str],
+    show: bool,
+) -> FinetuneResult:
+    """Train from the start or from the last checkpoint; interrupted, save and return early.
+
+    Args:
+        job: What trains.
+        resume: Whether the run goes on.
+        validate: As in ``FinetuneHooks``.
+        select_by: Which of the validation's numbers tells the best step.
+        unit: What a batch is made of, in the plural.
+        told: What the user should know before the first step.
+        show: Show a progress bar and what is told on standard error.
+    """
+    if not resume and job.accelerator.is_main_process:
+        start_run(job.run, job.config)
+    job.accelerator.wait_for_everyone()
+    facts = _restore(job) if resume else {}
+    first_step = int(facts.get("step", 0))
+    selection = Selection(**facts["selection"]) if facts else Selection.start(select_by)
+    log = RunLog(job.run, accelerator=job.accelerator, first_step=first_step)
+    bar = ProgressBar("fine-tuning", total=job.num_steps, done=first_step, unit="steps", show=show)
+    with StopSignal() as stop, bar:
+        hooks = FinetuneHooks(
+            job=job,
+            log=log,
+            validate=validate,
+            selection=selection,
+            stop=stop,
+            progress=bar,
+            unit=unit,
+            saved_step=first_step,
+        )
+        for line in told:
+            bar.say(line)
+        steps = first_step if hooks.enough else job.train(hooks, first_step=first_step)
+        hooks.save(steps)
+    finished = steps == job.num_steps or hooks.enough
+    log.close()
+    return FinetuneResult(job.run.path, steps, job.num_steps, selection.step, finished)
+
+
+def _restore(job: FinetuneJob) -> dict[str, Any]:
     """Take up the last checkpoint; what it says of itself, or nothing where there is none."""
     found = complete_checkpoints(job.run.checkpoints)
     if not found:
