@@ -12,21 +12,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from endofm.by_task import evaluate as evaluate
+    from endofm.by_task import finetune as finetune
     from endofm.embedding import embed as embed
     from endofm.engine.loading import load as load
     from endofm.prediction import predict as predict
-    from endofm.tasks.classify import finetune as finetune
     from endofm.tasks.classify_config import ClassifyConfig as ClassifyConfig
-    from endofm.tasks.classify_evaluate import evaluate as evaluate
     from endofm.tasks.pretrain import pretrain as pretrain
     from endofm.tasks.pretrain_config import PretrainConfig as PretrainConfig
+    from endofm.tasks.segment_config import SegmentConfig as SegmentConfig
 
 _HOMES = {
     "ClassifyConfig": "endofm.tasks.classify_config",
     "PretrainConfig": "endofm.tasks.pretrain_config",
+    "SegmentConfig": "endofm.tasks.segment_config",
     "embed": "endofm.embedding",
-    "evaluate": "endofm.tasks.classify_evaluate",
-    "finetune": "endofm.tasks.classify",
+    "evaluate": "endofm.by_task",
+    "finetune": "endofm.by_task",
     "load": "endofm.engine.loading",
     "predict": "endofm.prediction",
     "pretrain": "endofm.tasks.pretrain",
@@ -35,6 +37,7 @@ _HOMES = {
 __all__ = [
     "ClassifyConfig",
     "PretrainConfig",
+    "SegmentConfig",
     "embed",
     "evaluate",
     "finetune",

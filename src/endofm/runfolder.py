@@ -52,6 +52,11 @@ class RunFolder:
         """The labelled videos of a fine-tuning and their splits."""
         return self.path / "labelled.json"
 
+    @property
+    def sequences(self) -> Path:
+        """The segmented sequences of a fine-tuning and their splits."""
+        return self.path / "sequences.json"
+
     def results(self, split: str) -> Path:
         """What was measured on one split."""
         return self.path / f"results-{split}.json"
@@ -62,8 +67,12 @@ class RunFolder:
         return sorted(found, key=lambda path: path == self.results("val"))
 
     def predictions(self, split: str) -> Path:
-        """What was said of each video of one split."""
+        """What was said of each video, or each frame, of one split."""
         return self.path / f"predictions-{split}.csv"
+
+    def segmented_figure(self, split: str) -> Path:
+        """Frames of one split from the best to the worst, with both masks, as arrays."""
+        return self.path / "figures" / f"segmented-{split}.npz"
 
     @property
     def skipped(self) -> Path:
@@ -130,7 +139,7 @@ class RunFolder:
     def _is_ours(self, item: Path) -> bool:
         """Left by a run that did not get as far as its settings."""
         early = (
-            *(self.environment, self.videos, self.skipped, self.labelled),
+            *(self.environment, self.videos, self.skipped, self.labelled, self.sequences),
             self.views_figure.parent,
         )
         return item in early or item.name.startswith(".")

@@ -22,6 +22,17 @@ def warmup_cosine(
     )
 
 
+def warmup_polynomial(
+    step: int, *, peak: float, power: float, warmup_steps: int, num_steps: int
+) -> float:
+    """A line from 0 to ``peak``, as in ``warmup_cosine``, times (1 - step / num_steps) ** power.
+
+    Without a warm-up it is the rate of TransUNet (Chen et al., 2021), whose power is 0.9.
+    """
+    rise = min(step / max(1, warmup_steps - 1), 1.0) if step < warmup_steps else 1.0
+    return float(peak * rise * (1 - step / num_steps) ** power)
+
+
 def linear_by_epoch(epoch: int, *, start: float, end: float, warmup_epochs: int) -> float:
     """Evenly spaced from ``start`` to ``end``, both included, over the first epochs; then ``end``.
 

@@ -105,5 +105,5 @@ def test_a_segmenter_of_other_shapes_or_with_nan_is_refused(tmp_path: Path) -> N
 
 
 def test_an_unknown_task_is_refused() -> None:
-    with pytest.raises(ConfigError, match="task is 'detct'; choose 'classify' or 'segment'"):
-        load("x.pth", task="detct")  # type: ignore[call-overload]  # a slip of the user's
+    with pytest.raises(ConfigError, match="task is 'outline'; choose 'classify' or 'segment'"):
+        load("x.pth", task="outline")  # type: ignore[call-overload]  # no task of ours

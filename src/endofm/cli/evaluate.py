@@ -1,8 +1,9 @@
-"""``endofm evaluate``: the score of a classifier, with n and intervals."""
+"""``endofm evaluate``: the score of a classifier or a segmenter, with n and intervals."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import NonNegativeInt
@@ -10,29 +11,30 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
+from endofm.by_task import evaluate
 from endofm.cli.arguments import parse
-from endofm.cli.training import sampling_of, speaks
+from endofm.cli.training import frames_of, sampling_of, speaks
 from endofm.config import Settings
+from endofm.engine.loading import task_of
 from endofm.metrics.intervals import Estimate
 from endofm.report import write_report
-from endofm.tasks.classify_evaluate import evaluate
 
 
 class Arguments(Settings):
-    """Score a classifier on videos that it has not seen."""
+    """Score a fine-tuned network on data that it has not seen."""
 
     source: Positional[str]
-    """Folder of a fine-tuning run; or a classifier's weights, to be scored on --data."""
+    """Folder of a fine-tuning run; or fine-tuned weights, to be scored on --data."""
     split: str = "test"
     """Which of its splits."""
     data: Path | None = None
-    """Other labelled videos of the same classes."""
+    """Other labelled videos of the same classes, or other frames with masks."""
     out: Path | None = None
     """Where to write instead of the run's folder; weights without a run need it."""
     classes: tuple[str, ...] | None = None
-    """What the outputs of weights without a run stand for; else 0, 1, ... ."""
+    """What the outputs of a classifier without a run stand for; else 0, 1, ... ."""
     preset: str | None = None
-    """For weights without a run: take clips as this preset does; 'paper' for the original's."""
+    """For weights without a run: see videos as this preset does; 'paper' for the original's."""
     num_workers: NonNegativeInt = 2
     """Loader processes; they change no number."""
 
@@ -40,26 +42,38 @@ class Arguments(Settings):
 def main(words: list[str]) -> None:
     """Run the command."""
     arguments = parse(Arguments, words, prog="endofm evaluate")
+    segments = task_of(arguments.source) == "segment"
     done = evaluate(
         arguments.source,
         split=arguments.split,
         data=arguments.data,
         out=arguments.out,
         classes=arguments.classes,
-        sampling=sampling_of(arguments.preset),
+        sampling=None if segments else sampling_of(arguments.preset),
+        frames=frames_of(arguments.preset) if segments else None,
         num_workers=arguments.num_workers,
     )
     if not speaks():
         return
     table = Table("metric", "value", "95 % interval", "n", "groups", title=f"{arguments.split}")
-    for name, estimate in done.scores.items():
+    for name, estimate in _rows(done.scores):
         table.add_row(name, *_cells(estimate))
     console = Console()
     console.print(table)
     for note in done.notes:
         console.print(f"note: {note}", markup=False)
     page = write_report([done.results.parent])
-    print(f"{done.results} (each video: {done.predictions}, page: {page})")
+    print(f"{done.results} (one by one: {done.predictions}, page: {page})")
+
+
+def _rows(
+    scores: Mapping[str, Estimate] | Mapping[str, dict[str, Estimate]], *, level: str = ""
+) -> Iterator[tuple[str, Estimate]]:
+    for name, found in scores.items():
+        if isinstance(found, dict):
+            yield from _rows(found, level=name.replace("_", "-"))
+        else:
+            yield f"{name} ({level})" if level else name, found
 
 
 def _cells(estimate: Estimate) -> tuple[str, str, str, str]:

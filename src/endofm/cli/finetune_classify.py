@@ -7,9 +7,8 @@ from typing import Annotated
 import tyro
 
 from endofm.cli.arguments import option, parse
-from endofm.cli.training import initial_settings, speaks, stopped, telling_what_is_kept
+from endofm.cli.training import end_of_training, initial_settings, telling_what_is_kept
 from endofm.config import Settings
-from endofm.report import write_report
 from endofm.runfolder import RunFolder
 from endofm.tasks.classify import finetune
 from endofm.tasks.classify_config import ClassifyConfig
@@ -33,16 +32,7 @@ def main(words: list[str]) -> None:
     arguments = parse(Arguments, words, prog="endofm finetune classify", default=_defaults(words))
     with telling_what_is_kept(RunFolder(arguments.config.out)):
         result = finetune(arguments.config, resume=arguments.resume)
-    if not result.finished:
-        steps = {"steps": result.steps, "num_steps": result.num_steps}
-        raise stopped(result.run, **steps, command="endofm finetune classify")
-    if not speaks():
-        return
-    page = write_report([result.run])
-    print(
-        f"done: {result.run} (best weights: step {result.best_step}, page: {page}); "
-        f"score them once with: endofm evaluate {result.run}"
-    )
+    end_of_training(result, command="endofm finetune classify")
 
 
 def _defaults(words: list[str]) -> Arguments:

@@ -13,8 +13,11 @@ from accelerate import PartialState
 from endofm.cli.arguments import option
 from endofm.config import Settings, read_preset, read_yaml
 from endofm.errors import RunError
+from endofm.report import write_report
 from endofm.runfolder import RunFolder
 from endofm.tasks.classify_config import SamplingSettings
+from endofm.tasks.finetuning import FinetuneResult
+from endofm.tasks.segment_config import FrameSettings
 
 Form = TypeVar("Form", bound=Settings)
 
@@ -71,9 +74,33 @@ def stopped(run: Path, *, steps: int, num_steps: int, command: str) -> KeyboardI
     )
 
 
+def end_of_training(result: FinetuneResult, *, command: str) -> None:
+    """Write the page of a finished run and tell where everything is.
+
+    Raises:
+        KeyboardInterrupt: The run was stopped before its end.
+    """
+    if not result.finished:
+        raise stopped(result.run, steps=result.steps, num_steps=result.num_steps, command=command)
+    if speaks():
+        page = write_report([result.run])
+        print(
+            f"done: {result.run} (best weights: step {result.best_step}, page: {page}); "
+            f"score them once with: endofm evaluate {result.run}"
+        )
+
+
 def sampling_of(preset: str | None) -> SamplingSettings | None:
     """How a preset of classification takes clips from videos."""
     if preset is None:
         return None
     values = read_preset("classify", preset).get("sampling", {})
     return SamplingSettings.parse(values, where=f"preset {preset}")
+
+
+def frames_of(preset: str | None) -> FrameSettings | None:
+    """How a preset of segmentation sees frames."""
+    if preset is None:
+        return None
+    values = read_preset("segment", preset).get("frames", {})
+    return FrameSettings.parse(values, where=f"preset {preset}")

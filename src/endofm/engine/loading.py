@@ -13,6 +13,7 @@ from endofm.engine.layouts import (
     State,
     architecture,
     classifier_state,
+    recognise,
     select_state,
 )
 from endofm.engine.segmenter_layout import segmenter_architecture, segmenter_state
@@ -58,6 +59,19 @@ def load(
     if task not in loaders:
         raise ConfigError(f"task is {task!r}", "choose 'classify' or 'segment', or leave it out")
     return loaders[task](source)
+
+
+def task_of(source: str | Path) -> Literal["classify", "segment"] | None:
+    """What weights were fine-tuned for; ``None`` for those that are only a backbone's.
+
+    Raises:
+        WeightsError: The weights are missing, unsafe or damaged.
+    """
+    tasks: dict[str, Literal["classify", "segment"]] = {
+        "classifier": "classify",
+        "segmenter": "segment",
+    }
+    return tasks.get(recognise(read_checkpoint(source)))
 
 
 def load_classifier(source: str | Path) -> Classifier:

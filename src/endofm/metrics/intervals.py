@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -24,6 +24,13 @@ class Estimate:
     n: int
     num_groups: int
     level: float = 0.95
+
+    def plain(self) -> dict[str, float | int | None]:
+        """By the names of the fields, as JSON, which has no ``nan``."""
+        return {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in asdict(self).items()
+        }
 
 
 def cluster_bootstrap(

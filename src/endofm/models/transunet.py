@@ -40,7 +40,7 @@ class TransUNet(nn.Module):
         dropout: Rate for the tokens before the first block; works in training alone.
 
     Raises:
-        ConfigError: The dropout is not in [0, 1).
+        ConfigError: The dropout is not in [0, 1), or the width cannot be split into groups.
     """
 
     def __init__(
@@ -55,6 +55,8 @@ class TransUNet(nn.Module):
         super().__init__()
         if not 0 <= dropout < 1:
             raise ConfigError(f"dropout is {dropout}", hint="give a rate from 0 to below 1")
+        if width != 16 and (width < 1 or width % 32):
+            raise ConfigError(f"width is {width}", hint="give 16 or a multiple of 32")
         del backbone.patch_embed, backbone.pos_embed, backbone.time_embed
         self.grid = grid
         self.stem = ResNetV2(width=width)

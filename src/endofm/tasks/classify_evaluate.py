@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -203,18 +203,10 @@ def _measured(
     return {
         "num_videos": len(predictions.groups),
         "num_groups": len(set(predictions.groups)),
-        "scores": {metric: _plain(estimate) for metric, estimate in estimates.items()},
+        "scores": {metric: estimate.plain() for metric, estimate in estimates.items()},
         "confusion": confusion_matrix(predictions, thresholds=thresholds).tolist(),
         "curves": _curves(predictions),
         "thresholds": thresholds.tolist(),
-    }
-
-
-def _plain(estimate: Estimate) -> dict[str, Any]:
-    """An estimate as JSON, which has no nan."""
-    return {
-        key: None if isinstance(value, float) and np.isnan(value) else value
-        for key, value in asdict(estimate).items()
     }
 
 
