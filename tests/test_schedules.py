@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from endofm.schedules import cosine, linear_by_epoch, warmup_cosine
+from endofm.schedules import cosine, linear_by_epoch, warmup_cosine, warmup_polynomial
 
 
 def test_cosine_starts_and_would_end_at_its_ends() -> None:
@@ -34,3 +34,18 @@ def test_temperature_is_linear_by_epoch_then_constant() -> None:
 
 def test_temperature_without_warmup_is_the_end_value() -> None:
     assert linear_by_epoch(0, start=0.04, end=0.07, warmup_epochs=0) == 0.07
+
+
+def test_a_polynomial_falls_to_0_and_may_rise_first() -> None:
+    def rates(warmup_steps: int) -> list[float]:
+        return [
+            warmup_polynomial(step, peak=2.0, power=0.9, warmup_steps=warmup_steps, num_steps=10)
+            for step in range(11)
+        ]
+
+    plain, warmed = rates(0), rates(4)
+    assert plain == [2.0 * (1 - step / 10) ** 0.9 for step in range(11)]
+    assert warmed[4:] == plain[4:]
+    assert [w / p for w, p in zip(warmed[:4], plain, strict=False)] == pytest.approx(
+        [0, 1 / 3, 2 / 3, 1]
+    )

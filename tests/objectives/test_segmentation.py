@@ -87,3 +87,17 @@ def test_gradients_equal_finite_differences() -> None:
             above, below = (segmentation_loss(logits + s, labels).total for s in (step, -step))
             slope = float(above - below) / 2e-2
             assert logits.grad[index].item() == pytest.approx(slope, abs=1e-4)
+
+
+@pytest.mark.slow  # importing MONAI takes seconds
+def test_dice_is_monais_of_a_sequence_taken_as_a_volume() -> None:
+    from monai.losses import DiceLoss
+
+    generator = torch.Generator().manual_seed(5)
+    logits = torch.randn(2, 3, 4, 8, 10, generator=generator)
+    labels = torch.randint(4, (2, 3, 8, 10), generator=generator)
+    theirs = DiceLoss(
+        softmax=True, to_onehot_y=True, squared_pred=True, smooth_nr=1e-5, smooth_dr=1e-5
+    )
+    volumes = logits.transpose(1, 2)  # (B, K, T, H, W)
+    torch.testing.assert_close(dice_loss(logits, labels).mean(), theirs(volumes, labels[:, None]))
