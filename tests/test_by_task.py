@@ -7,7 +7,7 @@ import endofm
 from endofm.errors import ConfigError, DataError, RunError, WeightsError
 from endofm.models import Classifier, TimeSformer, TransUNet
 from endofm.tasks.classify_config import ClassifyConfig, SamplingSettings
-from endofm.tasks.segment_config import FrameSettings, SegmentConfig
+from endofm.tasks.segment_config import ScoringSettings, SegmentConfig
 
 
 def _backbone() -> TimeSformer:
@@ -30,8 +30,8 @@ def test_options_of_another_task_are_refused(weights: dict[str, str]) -> None:
         endofm.evaluate(weights["segmenter"], classes=["a", "b"])
     with pytest.raises(ConfigError, match="leave out sampling"):
         endofm.evaluate(weights["segmenter"], sampling=SamplingSettings())
-    with pytest.raises(ConfigError, match=r"classifier\.pth is a classifier; leave out frames"):
-        endofm.evaluate(weights["classifier"], frames=FrameSettings())
+    with pytest.raises(ConfigError, match=r"classifier\.pth is a classifier; leave out scoring"):
+        endofm.evaluate(weights["classifier"], scoring=ScoringSettings())
 
 
 def test_each_is_scored_by_its_own_task(weights: dict[str, str]) -> None:

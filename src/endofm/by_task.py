@@ -10,7 +10,7 @@ from endofm.errors import ConfigError
 from endofm.tasks import classify, classify_evaluate, segment, segment_evaluate
 from endofm.tasks.classify_config import ClassifyConfig, SamplingSettings
 from endofm.tasks.finetuning import FinetuneResult
-from endofm.tasks.segment_config import FrameSettings, SegmentConfig
+from endofm.tasks.segment_config import ScoringSettings, SegmentConfig
 
 Evaluation = classify_evaluate.Evaluation | segment_evaluate.Evaluation
 
@@ -43,7 +43,7 @@ def evaluate(
     out: str | Path | None = None,
     classes: Sequence[str] | None = None,
     sampling: SamplingSettings | None = None,
-    frames: FrameSettings | None = None,
+    scoring: ScoringSettings | None = None,
     num_workers: int = 2,
     show_progress: bool = True,
 ) -> Evaluation:
@@ -57,7 +57,7 @@ def evaluate(
         out: Folder to write to instead of the run's.
         classes: What the outputs of a classifier without a run are called; ``0``, ``1``, ... .
         sampling: How clips are taken for a classifier without a run.
-        frames: How a segmenter without a run sees frames.
+        scoring: How a segmenter without a run is scored.
         num_workers: Loader processes; they change no number.
         show_progress: Show a progress bar on standard error.
 
@@ -66,7 +66,9 @@ def evaluate(
             be read, or an option is of another task.
     """
     task = task_of(source)
-    others = {"frames": frames} if task != "segment" else {"classes": classes, "sampling": sampling}
+    others = (
+        {"scoring": scoring} if task != "segment" else {"classes": classes, "sampling": sampling}
+    )
     if wrong := [name for name, value in others.items() if value is not None]:
         raise ConfigError(
             f"{source} is a {'segmenter' if task == 'segment' else 'classifier'}",
@@ -78,7 +80,7 @@ def evaluate(
             split=split,
             data=data,
             out=out,
-            frames=frames,
+            scoring=scoring,
             num_workers=num_workers,
             show_progress=show_progress,
         )

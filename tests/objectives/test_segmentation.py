@@ -91,7 +91,7 @@ def test_gradients_equal_finite_differences() -> None:
 
 @pytest.mark.slow  # importing MONAI takes seconds
 def test_dice_is_monais_of_a_sequence_taken_as_a_volume() -> None:
-    from monai.losses import DiceLoss
+    from monai.losses.dice import DiceLoss
 
     generator = torch.Generator().manual_seed(5)
     logits = torch.randn(2, 3, 4, 8, 10, generator=generator)

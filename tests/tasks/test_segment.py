@@ -23,7 +23,7 @@ from endofm.objectives.segmentation import segmentation_loss
 from endofm.runfolder import RunFolder, read_lines
 from endofm.tasks.finetuning import FinetuneHooks, FinetuneResult
 from endofm.tasks.segment import finetune
-from endofm.tasks.segment_config import SegmentConfig
+from endofm.tasks.segment_config import ScoringSettings, SegmentConfig
 from endofm.tasks.segment_data import network_frames, seen_pixels
 from endofm.tasks.segment_evaluate import UNKNOWN_PAST, evaluate
 from endofm.tasks.segment_figure import frames_to_show
@@ -241,14 +241,24 @@ def test_weights_without_a_run_are_scored_on_named_data(
     _run(config)
     original = tmp_path / "cvc.pth"
     convert(config.out, original)
-    options = {"frames": config.frames, "data": data, "out": tmp_path / "scored"}
+    options = {
+        "scoring": ScoringSettings(frames=config.frames),
+        "data": data,
+        "out": tmp_path / "scored",
+    }
     bare = _results(original, **options)
     assert bare["scores"] == _results(config.out)["scores"]
     assert bare["notes"][-1] == UNKNOWN_PAST
+    protocol = ScoringSettings(frames=config.frames, original_scores=True)
+    assert (
+        _results(original, **{**options, "scoring": protocol})["original_scores"]["dice"]["n"] == 2
+    )
+    with pytest.raises(ConfigError, match="is not CVC-ClinicDB"):
+        _results(original, **{**options, "scoring": ScoringSettings(original_split=True)})
     with pytest.raises(ConfigError, match="are weights without a run; add --data"):
         evaluate(original, show_progress=False)
     with pytest.raises(ConfigError, match="a run knows how it sees frames"):
-        evaluate(config.out, frames=config.frames, show_progress=False)
+        evaluate(config.out, scoring=ScoringSettings(), show_progress=False)
 
 
 def test_what_was_trained_on_is_not_scored(

@@ -13,7 +13,7 @@ from tyro.conf import Positional
 
 from endofm.by_task import evaluate
 from endofm.cli.arguments import parse
-from endofm.cli.training import frames_of, sampling_of, speaks
+from endofm.cli.training import sampling_of, scoring_of, speaks
 from endofm.config import Settings
 from endofm.engine.loading import task_of
 from endofm.metrics.intervals import Estimate
@@ -34,7 +34,7 @@ class Arguments(Settings):
     classes: tuple[str, ...] | None = None
     """What the outputs of a classifier without a run stand for; else 0, 1, ... ."""
     preset: str | None = None
-    """For weights without a run: see videos as this preset does; 'paper' for the original's."""
+    """For weights without a run: score as this preset does; 'paper' for the original's way."""
     num_workers: NonNegativeInt = 2
     """Loader processes; they change no number."""
 
@@ -50,7 +50,7 @@ def main(words: list[str]) -> None:
         out=arguments.out,
         classes=arguments.classes,
         sampling=None if segments else sampling_of(arguments.preset),
-        frames=frames_of(arguments.preset) if segments else None,
+        scoring=scoring_of(arguments.preset) if segments else None,
         num_workers=arguments.num_workers,
     )
     if not speaks():

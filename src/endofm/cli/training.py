@@ -17,7 +17,7 @@ from endofm.report import write_report
 from endofm.runfolder import RunFolder
 from endofm.tasks.classify_config import SamplingSettings
 from endofm.tasks.finetuning import FinetuneResult
-from endofm.tasks.segment_config import FrameSettings
+from endofm.tasks.segment_config import FrameSettings, ScoringSettings
 
 Form = TypeVar("Form", bound=Settings)
 
@@ -98,9 +98,16 @@ def sampling_of(preset: str | None) -> SamplingSettings | None:
     return SamplingSettings.parse(values, where=f"preset {preset}")
 
 
-def frames_of(preset: str | None) -> FrameSettings | None:
-    """How a preset of segmentation sees frames."""
+def scoring_of(preset: str | None) -> ScoringSettings | None:
+    """How a preset of segmentation sees and scores frames."""
     if preset is None:
         return None
-    values = read_preset("segment", preset).get("frames", {})
-    return FrameSettings.parse(values, where=f"preset {preset}")
+    values = read_preset("segment", preset)
+    known = {name: values[name] for name in ScoringSettings.model_fields if name in values}
+    return ScoringSettings.parse(known, where=f"preset {preset}")
+
+
+def frames_of(preset: str | None) -> FrameSettings | None:
+    """How a preset of segmentation sees frames."""
+    scoring = scoring_of(preset)
+    return scoring.frames if scoring else None

@@ -50,6 +50,16 @@ class FrameSettings(Settings):
         return self
 
 
+class ScoringSettings(Settings):
+    """How weights that are no run are scored."""
+
+    frames: FrameSettings = FrameSettings()
+    original_split: bool = False
+    """Of CVC-ClinicDB, take the original's lists, where 7 of 9 test sequences are trained on."""
+    original_scores: bool = False
+    """Report the original's Dice and HD95, too: at ``size_hw``, a sequence being one volume."""
+
+
 class AugmentSettings(Settings):
     """What is drawn anew for a sequence in each epoch, once for all its frames."""
 

@@ -28,7 +28,7 @@ from endofm.metrics.original_segmentation import original_volume_scores
 from endofm.metrics.segmentation import METRICS, FrameScores, frame_scores, segmentation_scores
 from endofm.progress import ProgressBar
 from endofm.runfolder import RunFolder, write_json
-from endofm.tasks.segment_config import FrameSettings
+from endofm.tasks.segment_config import FrameSettings, ScoringSettings
 from endofm.tasks.segment_figure import ShownFrame, frames_to_show, write_figure
 from endofm.tasks.segment_scores import (
     LESION_FROM,
@@ -76,7 +76,7 @@ def evaluate(
     split: str = "test",
     data: str | Path | None = None,
     out: str | Path | None = None,
-    frames: FrameSettings | None = None,
+    scoring: ScoringSettings | None = None,
     num_workers: int = 2,
     show_progress: bool = True,
 ) -> Evaluation:
@@ -90,7 +90,7 @@ def evaluate(
         split: Which of the run's splits, or of ``data``'s.
         data: Other frames with masks than those the run was given.
         out: Folder to write to instead of the run's.
-        frames: How weights that are no run see frames.
+        scoring: How weights that are no run are scored.
         num_workers: Loader processes; they change no number.
         show_progress: Show a progress bar on standard error.
 
@@ -99,13 +99,24 @@ def evaluate(
             its mask cannot be read.
     """
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    frames = scoring.frames if scoring else None
     trained = read_trained(source, frames=frames, device=str(accelerator.device))
     run = trained.run
+    scoring = scoring or ScoringSettings()
     if run is None and (data is None or out is None):
         raise ConfigError(
             f"{source} are weights without a run", "add --data FRAMES_AND_MASKS and --out FOLDER"
         )
-    segmented = run.segmented if run and data is None else _other_set(Path(str(data)), trained)
+    segmented = (
+        run.segmented
+        if run and data is None
+        else find_segmented(
+            Path(str(data)),
+            original_split=scoring.original_split,
+            threshold=trained.frames.mask_threshold,
+            divide=False,
+        )
+    )
     sequences = segmented.splits.get(split)
     if not sequences:
         raise DataError(
@@ -118,7 +129,12 @@ def evaluate(
     num_frames = sum(len(sequence.frames) for sequence in sequences)
     with ProgressBar(f"scoring {split}", total=num_frames, unit="frames", show=show) as bar:
         results, original = _score(
-            trained, sequences, accelerator=accelerator, num_workers=num_workers, progress=bar.set
+            trained,
+            sequences,
+            accelerator=accelerator,
+            num_workers=num_workers,
+            want_original=run.config.original_scores if run else scoring.original_scores,
+            progress=bar.set,
         )
     groups = [sequences[one.sequence].origin for one in results]
     estimates = segmentation_scores(
@@ -157,11 +173,11 @@ def _score(
     *,
     accelerator: Accelerator,
     num_workers: int,
+    want_original: bool,
     progress: Progress,
 ) -> tuple[list[FrameResult], list[tuple[float, float]]]:
     """Every frame's scores in order; and of each sequence the original's, if they are asked for."""
     own = own_places(len(sequences), accelerator)
-    want_original = trained.run is not None and trained.run.config.original_scores
     results: list[FrameResult] = []
     volumes: dict[int, list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]] = {i: [] for i in own}
     num_own = sum(len(sequences[index].frames) for index in own)
@@ -197,10 +213,6 @@ def _coarse(mask: NDArray[np.bool_], size_hw: tuple[int, ...]) -> NDArray[np.boo
     height, width = size_hw
     resized = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     return resized.astype(bool)
-
-
-def _other_set(path: Path, trained: TrainedSegmenter) -> SegmentedSet:
-    return find_segmented(path, threshold=trained.frames.mask_threshold, divide=False)
 
 
 def _refuse_trained_on(
