@@ -25,6 +25,7 @@ import endofm
 from benchmarks.timing import tissue, versions
 from endofm.data.decoder import FrameDecoder
 from endofm.models import Classifier, timesformer_tiny
+from endofm.prediction import ClassPrediction
 from endofm.tasks.classify_config import SamplingSettings
 
 NUM_FRAMES, HEIGHT, WIDTH, FPS = 20_000, 512, 640, 30
@@ -78,6 +79,7 @@ def predict(folder: Path) -> dict[str, object]:
             sampling=SETTINGS,
             progress=progress,
         )
+    assert isinstance(found, ClassPrediction)
     found.save(folder / "out")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_A_UNIT / 2**20
     ratio = num_sliding / found.video.num_frames

@@ -162,8 +162,23 @@ class PredictionFolder:
         return self.path / "scores.csv"
 
     @property
+    def areas(self) -> Path:
+        """The area of the mask of each frame as a table."""
+        return self.path / "areas.csv"
+
+    @property
+    def masks(self) -> Path:
+        """Folder of the masks, a picture a frame."""
+        return self.path / "masks"
+
+    @property
+    def run_lengths(self) -> Path:
+        """The masks of all frames as run lengths instead of pictures."""
+        return self.path / "masks.json"
+
+    @property
     def telling(self) -> Path:
-        """The most telling frames and the attention over them, as arrays."""
+        """The most telling frames and what is drawn over them, as arrays."""
         return self.path / "telling.npz"
 
     @property

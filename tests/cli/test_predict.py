@@ -7,6 +7,7 @@ import pytest
 
 from tests.classifiers import small_classifier, write_run, write_weights
 from tests.cli.conftest import Outcome
+from tests.prediction import mask_builder
 from tests.prediction.builder import TWO, film
 
 Endofm = Callable[..., Outcome]
@@ -18,6 +19,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     write_run(Path("run"), small_classifier(2), TWO, thresholds=(0.4, 0.6))
     write_weights(Path("w.safetensors"), small_classifier(2))
+    mask_builder.write_run(Path("masks-run"), mask_builder.small_segmenter())
+    mask_builder.write_weights(Path("s.safetensors"), mask_builder.small_segmenter())
     Path("videos").mkdir()
     film(Path("videos/film.mp4"), 16)
     Path("videos/broken.mp4").write_bytes(b"no video")
@@ -63,6 +66,41 @@ def test_bare_weights_are_told_what_a_run_would_know(endofm: Endofm) -> None:
     assert len(found["telling"]) == 1
 
 
+@pytest.mark.usefixtures("place")
+def test_a_segmenter_writes_masks(endofm: Endofm) -> None:
+    outcome = endofm("predict", "masks-run", "videos", "--out", "out")
+    assert outcome.status == 0, outcome.err
+    assert outcome.out == (
+        "out/film/prediction.html (all videos: out/videos.csv; 1 predicted, 0 kept, 1 skipped)\n"
+    )
+    assert "skipped: videos/broken.mp4" in outcome.err
+    assert {path.name for path in Path("out/film").iterdir()} == {
+        *("areas.csv", "masks", "overlay.mp4", "prediction.html", "prediction.json"),
+        "telling.npz",
+    }
+    assert len(list(Path("out/film/masks").iterdir())) == 16
+    again = endofm("predict", "masks-run", "videos", "--out", "out", "--resume")
+    assert "0 predicted, 1 kept, 1 skipped" in again.out
+    other = endofm("predict", "run", "videos", "--out", "out", "--resume")
+    assert "out/film: its task is not what is asked for now; add --overwrite" in other.err
+    other = endofm("predict", "masks-run", "videos", "--out", "out", "--resume", "--masks", "rle")
+    assert "its masks is not what is asked for now; add --overwrite" in other.err
+
+
+@pytest.mark.usefixtures("place")
+def test_a_segmenter_without_a_run_is_told_how_to_see_frames(endofm: Endofm) -> None:
+    Path("own.yaml").write_text("frames: {size_hw: [32, 32], clip_frames: 5, overlap_frames: 1}\n")
+    outcome = endofm(
+        *("predict", "s.safetensors", "videos/film.mp4", "--out", "out", "--no-draw-video"),
+        *("--preset", "own.yaml", "--masks", "rle"),
+    )
+    assert outcome.status == 0, outcome.err
+    found = json.loads(Path("out/film/prediction.json").read_text())
+    assert (found["frames"]["size_hw"], found["frames"]["clip_frames"]) == ([32, 32], 5)
+    assert Path("out/film/masks.json").is_file()
+    assert not Path("out/film/overlay.mp4").exists()
+
+
 FILM, OUT = "videos/film.mp4", ("--out", "out")
 
 
@@ -88,6 +126,21 @@ FILM, OUT = "videos/film.mp4", ("--out", "out")
         (("run", FILM, *OUT, "--preset", "paper"), "a run knows its classes and its clips"),
         (("run", FILM, *OUT, "--classes", "a", "b"), "a run knows its classes and its clips"),
         (("w.safetensors", FILM, *OUT, "--classes", "a"), "has 2 outputs for the classes a"),
+        (("run", FILM, *OUT, "--masks", "png"), "run is a classifier; leave out masks"),
+        (
+            ("masks-run", FILM, *OUT, "--stride-s", "1"),
+            "is a segmenter; leave out stride_s",
+        ),
+        (("masks-run", FILM, *OUT, "--batch-size", "4"), "segmenter; leave out batch_size"),
+        (("masks-run", FILM, *OUT, "--num-telling", "3"), "segmenter; leave out num_telling"),
+        (("s.safetensors", FILM, *OUT, "--classes", "a"), "segmenter; leave out classes"),
+        (("masks-run", FILM, *OUT, "--preset", "paper"), "a run knows how it sees frames"),
+        (("s.safetensors", FILM, *OUT, "--preset", "papr"), "no preset 'papr' for segment"),
+        (
+            ("masks-run", FILM, *OUT, "--masks", "gif"),
+            "invalid choice 'gif' for argument",
+        ),
+        (("masks-run", "videos/broken.mp4", *OUT), "none of 1 videos can be read; videos/broken"),
         (("run", FILM, "--out", FILM), "videos/film.mp4: File exists"),
         (("run", FILM, "--out", f"{FILM}/out"), "videos/film.mp4/out: Not a directory"),
         (("run", FILM, *OUT, "--device", "abacus"), "abacus"),

@@ -52,14 +52,24 @@ def test_from_synthetic_clips_to_features(endofm: Callable[..., Outcome], tmp_pa
 
 def test_the_demo_ends_with_a_page(endofm: Callable[..., Outcome], tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    outcome = endofm("demo", "--out", out, "--num-clips", 20, "--steps", 6, "--epochs", 2)
+    outcome = endofm(
+        "demo", "--out", out, "--num-clips", 20, "--steps", 6, "--epochs", 2, "--segment-epochs", 2
+    )
     assert outcome.status == 0, outcome.err
     page = Path(outcome.out.splitlines()[-1])
     text = page.read_text(encoding="utf-8")
-    for told in ("synthetic", "k-NN", "AUROC", "narrow_band", "Results on test"):
+    for told in (
+        "synthetic",
+        "k-NN",
+        "AUROC",
+        "narrow_band",
+        "Results on test",
+        "HD95",
+        "segment/report.html",
+    ):
         assert told in text
     linked = [out / link for link in re.findall(r'href="([^"]+)"', text)]
-    assert len(linked) == 3
+    assert len(linked) == 5
     assert all(path.is_file() for path in linked)
     refused = endofm("demo", "--out", out)
     assert "add --overwrite" in refused.err

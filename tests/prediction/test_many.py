@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 import pytest
 
 from endofm.errors import ConfigError, DataError, RunError, VideoError
-from endofm.prediction import class_prediction, many
-from endofm.prediction.classify import PredictSettings
+from endofm.prediction import class_prediction, classify
+from endofm.prediction.classify import ClassPredictor, PredictSettings
 from endofm.prediction.many import PredictedVideos, folders_of, predict_videos
 from endofm.runfolder import PredictionFolder
 from endofm.tasks.classify_trained import TrainedClassifier
@@ -36,11 +36,15 @@ def predict(out: Path) -> Predict:
     """``predict(video, ..., resume=True)``, without drawing."""
 
     def call(
-        *videos: Path, trained: TrainedClassifier | None = None, **options: Any
+        *videos: Path,
+        trained: TrainedClassifier | None = None,
+        settings: PredictSettings | None = None,
+        **options: Any,
     ) -> PredictedVideos:
         trained = trained or trained_on(NETWORK, ("red", "green"))
+        predictor = ClassPredictor(trained, settings or PredictSettings())
         options = {"draw_video": False, "show_progress": False, **options}
-        return predict_videos(trained, videos, out, **options)
+        return predict_videos(predictor, videos, out, **options)
 
     return call
 
@@ -104,7 +108,7 @@ def test_an_earlier_prediction_is_refused_before_any_work(
     predict: Predict, painted: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predict(painted)
-    monkeypatch.setattr(many, "predict_classes", _never)
+    monkeypatch.setattr(classify, "predict_classes", _never)
     for videos in ([painted], [film(painted.parent / "film.mp4"), painted]):
         with pytest.raises(DataError, match=r"painted already holds a prediction; add --resume"):
             predict(*videos)
@@ -218,7 +222,7 @@ def test_a_video_that_cannot_be_drawn_keeps_its_scores(
     monkeypatch.setattr(class_prediction, "write_overlay", fail)
     done = predict(painted, draw_video=True)
     assert [item.reason for item in done.skipped] == [
-        "frame 7 cannot be decoded (not drawn; its scores are there)"
+        "frame 7 cannot be decoded (not drawn; the rest is there)"
     ]
     folder = PredictionFolder(out / "painted")
     assert done.pages == (folder.page,)
@@ -248,10 +252,10 @@ def test_nothing_to_predict_is_an_error(predict: Predict, out: Path) -> None:
 
 
 def test_results_never_go_into_the_video(painted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(many, "predict_classes", _never)
+    monkeypatch.setattr(classify, "predict_classes", _never)
     trained = trained_on(NETWORK, ("red", "green"))
     with pytest.raises(DataError, match=r"painted would be written over or into; name another"):
-        predict_videos(trained, [painted], painted.parent, show_progress=False)
+        predict_videos(ClassPredictor(trained), [painted], painted.parent, show_progress=False)
     assert len(list(painted.iterdir())) == len(RED_THEN_GREEN)
 
 

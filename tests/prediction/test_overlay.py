@@ -10,21 +10,18 @@ from PIL import ImageColor, ImageFont
 
 from endofm.data.transforms import resize_short_side
 from endofm.data.video import VideoInfo, check_video, open_video, write_video
-from endofm.prediction import overlay
-from endofm.prediction.overlay import (
+from endofm.prediction import drawing, overlay
+from endofm.prediction.drawing import (
     BACK,
     BRIGHT,
     CURVES_PX,
     DIM,
     MARGIN_PX,
-    MAX_ROWS,
     ROW_PX,
     SHORT_PX,
     TRACK,
-    Scores,
-    colour_of,
-    write_overlay,
 )
+from endofm.prediction.overlay import MAX_ROWS, Scores, colour_of, write_overlay
 from endofm.report.charts import COLOURS
 from tests.data.coded_video import coded_frame, number_of, write_frames
 
@@ -186,8 +183,8 @@ def drawn(
 ) -> tuple[VideoInfo, list[np.ndarray]]:
     """The frames of an overlay before they are encoded."""
     info = check_video(path)
-    frames = overlay._frames(info, scores, fps=fps or info.fps, progress=None)
-    return info, list(frames)
+    draw = overlay.drawing(info, scores)
+    return info, list(drawing.drawn_frames(info, draw, fps=fps or info.fps, progress=None))
 
 
 def test_under_each_frame_are_the_scores_of_its_moment(tmp_path: Path) -> None:

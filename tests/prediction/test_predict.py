@@ -7,12 +7,16 @@ import pytest
 
 import endofm
 from endofm.errors import ConfigError, VideoError, WeightsError
-from endofm.prediction import ClassPrediction
+from endofm.prediction import ClassPrediction, MaskPrediction
 from endofm.tasks.classify_config import SamplingSettings
 from endofm.tasks.classify_trained import read_trained
+from endofm.tasks.segment_config import FrameSettings
 from tests.classifiers import SAMPLING, small_classifier, write_run, write_weights
+from tests.prediction import mask_builder
 from tests.prediction.builder import TWO, film
 from tests.prediction.test_classify import naive_scores
+
+SEGMENTER = mask_builder.small_segmenter()
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +26,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = small_classifier(2)
     write_run(folder / "run", network, TWO, thresholds=(0.1, 0.45))
     write_weights(folder / "classifier.safetensors", network)
+    mask_builder.write_run(folder / "masks-run", SEGMENTER)
+    mask_builder.write_weights(folder / "segmenter.safetensors", SEGMENTER)
     film(folder / "film.mp4")
     return folder
 
@@ -58,27 +64,72 @@ def test_weights_are_asked_as_told(made: Path) -> None:
     sampling = SAMPLING.model_copy(update={"span_frames": 20})
     weights = made / "classifier.safetensors"
     found = endofm.predict(weights, made / "film.mp4", sampling=sampling, num_telling=1)
+    assert isinstance(found, ClassPrediction)
     assert (found.classes, found.thresholds.tolist()) == (("0", "1"), [0.5, 0.5])
     assert found.thresholds_from == ""
     assert found.stride_s == pytest.approx(5 / 30)
     assert found.sampling == sampling
     assert len(found.telling) == 1
-    assert endofm.predict(weights, made / "film.mp4").sampling == SamplingSettings()
+    usual = endofm.predict(weights, made / "film.mp4")
+    assert isinstance(usual, ClassPrediction)
+    assert usual.sampling == SamplingSettings()
 
 
 def test_progress_and_batches(made: Path) -> None:
     seen: list[tuple[int, int]] = []
-    scores = [
-        endofm.predict(
+    scores = []
+    for batch_size in (5, 100):
+        found = endofm.predict(
             made / "run",
             made / "film.mp4",
             batch_size=batch_size,
             progress=lambda done, total: seen.append((done, total)),
-        ).scores
-        for batch_size in (5, 100)
-    ]
+        )
+        assert isinstance(found, ClassPrediction)
+        scores.append(found.scores)
     assert seen == [(5, 11), (10, 11), (11, 11), (11, 11)]
     np.testing.assert_allclose(scores[0], scores[1], rtol=0, atol=1e-6)
+
+
+def test_a_segmenter_gives_masks(made: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    found = endofm.predict(
+        made / "masks-run",
+        made / "film.mp4",
+        device="cpu",
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert isinstance(found, MaskPrediction)
+    assert seen == [(done, 40) for done in range(1, 41)]
+    assert (found.source, found.data_note) == (str(made / "masks-run"), "noise")
+    assert found.frames == mask_builder.FRAMES
+    alike = mask_builder.FRAMES.model_copy(update={"mask_threshold": 200})
+    weights = made / "segmenter.safetensors"
+    other = endofm.predict(weights, made / "film.mp4", frames=alike)
+    assert isinstance(other, MaskPrediction)
+    assert (other.frames, other.data_note) == (alike, "")
+    assert other.weights_sha256 == found.weights_sha256
+    for index in range(40):
+        np.testing.assert_array_equal(found.mask(index), other.mask(index))
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        ("masks-run", {"stride_s": 0.5}, "masks-run is a segmenter; leave out stride_s"),
+        ("masks-run", {"batch_size": 4}, "leave out batch_size"),
+        ("masks-run", {"num_telling": 0}, "leave out num_telling"),
+        ("segmenter.safetensors", {"classes": TWO}, "leave out classes"),
+        ("segmenter.safetensors", {"sampling": SAMPLING}, "leave out sampling"),
+        ("masks-run", {"frames": FrameSettings()}, "a run knows how it sees frames"),
+        ("run", {"frames": FrameSettings()}, "run is a classifier; leave out frames"),
+    ],
+)
+def test_options_of_the_other_task_are_told(
+    made: Path, source: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        endofm.predict(made / source, made / "film.mp4", **options)
 
 
 @pytest.mark.parametrize(

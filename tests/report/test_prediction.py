@@ -234,7 +234,7 @@ KEYS_READ = (
         "mean",
     ),
     *("answered_s", "num_frames", "sampling", "source", "spans", "telling", "thresholds"),
-    *("thresholds_from", "video", "weights_sha256", "width", "windows"),
+    *("task", "thresholds_from", "video", "weights_sha256", "width", "windows"),
 )
 
 

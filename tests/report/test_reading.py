@@ -7,10 +7,13 @@ import pytest
 from endofm.errors import ConfigError, RunError
 from endofm.report.reading import ProbeKey, read_run
 from tests.report.builder import add_probes, add_skipped, build_run, metric_line, write_lines
+from tests.report.segment_builder import build_segmentation
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"holds no run; name a folder that endofm pretrain"):
+    with pytest.raises(
+        RunError, match=r"holds no run; name a folder that a training or an evaluation has"
+    ):
         read_run(tmp_path)
 
 
@@ -150,3 +153,22 @@ def test_skipped_videos_and_the_number_used(tmp_path: Path) -> None:
     record = read_run(run)
     assert record.skipped == (("", ""),)
     assert record.num_videos is None
+
+
+def test_the_task_is_told_by_the_files(tmp_path: Path) -> None:
+    assert read_run(build_run(tmp_path / "ssl")).task == "pretrain"
+    classifier = build_run(tmp_path / "classifier")
+    (classifier / "labelled.json").write_text("{}")
+    assert read_run(classifier).task == "classify"
+    assert read_run(build_segmentation(tmp_path / "segmenter")).task == "segment"
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [('{"task": "segment"}', "segment"), ('{"classes": []}', "classify"), ("[", "classify")],
+)
+def test_the_task_of_an_evaluation_alone_is_that_of_its_results(
+    text: str, task: str, tmp_path: Path
+) -> None:
+    (tmp_path / "results-test.json").write_text(text)
+    assert read_run(tmp_path).task == task

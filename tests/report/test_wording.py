@@ -6,6 +6,7 @@ import pytest
 from endofm.report import wording
 from endofm.report.reading import ProbeResult, read_run
 from tests.report.builder import build_run
+from tests.report.segment_builder import build_segmentation
 
 
 def result(value: float, low: float, high: float) -> ProbeResult:
@@ -94,3 +95,38 @@ def test_runs_of_one_name_are_told_apart_by_their_path(tmp_path: Path) -> None:
     ]
     names = wording.distinct_names(runs)
     assert names == [str(tmp_path / "one/ssl"), str(tmp_path / "two/ssl"), "other"]
+
+
+def test_distances_have_a_unit_and_areas_two_digits() -> None:
+    assert wording.measured(14.25, share=False, unit="px") == "14.25 px"
+    assert wording.measured(math.nan, share=False, unit="px") == "–"  # noqa: RUF001
+    assert wording.interval(result(7, 6.1, 7.9), share=False, unit="px") == "[6.1–7.9 px]"  # noqa: RUF001
+    assert [wording.area(share) for share in (1.0, 0.1234, 0.00123)] == [
+        "100.0 %",
+        "12.3 %",
+        "0.12 %",
+    ]
+
+
+def test_a_segmentation_calls_things_by_their_names(tmp_path: Path) -> None:
+    rows = dict(wording.summary(read_run(build_segmentation(tmp_path / "a"))))
+    assert rows["Frames and masks"] == "cvc"
+    assert rows["Sequences a step"] == "12"
+    assert rows["Starts from"] == "ssl"
+    assert not {"Videos", "Clips a step"} & set(rows)
+
+
+def test_a_page_is_about_a_pre_training_if_there_is_one(tmp_path: Path) -> None:
+    segmentation = read_run(build_segmentation(tmp_path / "a"))
+    pretraining = read_run(build_run(tmp_path / "b"))
+    assert wording.task_of([segmentation]) == "segment"
+    assert wording.task_of([segmentation, segmentation]) == "segment"
+    assert wording.task_of([segmentation, pretraining]) == "pretrain"
+
+
+def test_what_to_type_next_depends_on_what_is_scored(tmp_path: Path) -> None:
+    run = read_run(build_segmentation(tmp_path / "a b"))
+    folder = f"'{run.files.path}'"
+    assert wording.next_step(run, [])[1] == f"endofm finetune segment --out {folder} --resume"
+    assert wording.next_step(run, ["val"])[1] == f"endofm evaluate {folder}"
+    assert wording.next_step(run, ["test", "val"])[1].startswith(f"endofm predict {folder} ")

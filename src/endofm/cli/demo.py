@@ -8,20 +8,23 @@ from pathlib import Path
 
 from pydantic import NonNegativeInt, PositiveInt
 
+from endofm.by_task import evaluate, finetune
 from endofm.catalog.synthetic_dataset import write_dataset
 from endofm.catalog.synthetic_light import LIGHTS, write_examination, write_light_set
+from endofm.catalog.synthetic_masks import FOLDER as SEGMENTED
+from endofm.catalog.synthetic_masks import write_segmented_set
 from endofm.cli.arguments import parse
 from endofm.config import Settings, read_preset
-from endofm.errors import RunError
+from endofm.data.manifests import read_clip_list
+from endofm.errors import DataError, RunError
+from endofm.prediction.asking import predictor_of
 from endofm.prediction.many import predict_videos
 from endofm.progress import ProgressBar
 from endofm.report import write_report, write_tour
-from endofm.tasks.classify import finetune
 from endofm.tasks.classify_config import ClassifyConfig
-from endofm.tasks.classify_evaluate import evaluate
-from endofm.tasks.classify_trained import read_trained
 from endofm.tasks.pretrain import pretrain
 from endofm.tasks.pretrain_config import PretrainConfig
+from endofm.tasks.segment_config import SegmentConfig
 
 NUM_FRAMES = 64
 """Frames of a clip: 2.1 s, enough for views and quicker to render than the method's 5 s."""
@@ -29,6 +32,10 @@ SIZE_PX = 160
 SPAN_FRAMES = 32
 """Frames that a classifier's clip reaches over: short, so that a short video shows changes."""
 EXAMINATION_CLIPS = 6
+ADENOMA = "adenoma"
+EVERY_FRAMES = 8
+"""Frames of a clip from one that a segmenter is trained on to the next."""
+SEGMENTED_HW = (64, 64)
 
 
 class Arguments(Settings):
@@ -43,7 +50,9 @@ class Arguments(Settings):
     steps: PositiveInt = 60
     """Steps to pre-train."""
     epochs: PositiveInt = 4
-    """Epochs to fine-tune."""
+    """Epochs to fine-tune the classifier."""
+    segment_epochs: PositiveInt = 10
+    """Epochs to train the segmenter."""
     seed: NonNegativeInt = 0
     """Of the clips and the training."""
 
@@ -52,25 +61,46 @@ def main(words: list[str]) -> None:
     """Run the command."""
     arguments = parse(Arguments, words, prog="endofm demo")
     _make_way(arguments)
-    data = arguments.out / "data"
-    print(f"1/5 {arguments.num_clips} synthetic clips with masks, boxes and labels -> {data}")
+    out = arguments.out
+    data = out / "data"
+    print(f"1/6 {arguments.num_clips} synthetic clips with masks, boxes and labels -> {data}")
     clips = _make_clips(arguments, data)
-    run = arguments.out / "pretrain"
-    print(f"2/5 pre-training without labels, k-NN before and after -> {run}")
+    run = out / "pretrain"
+    print(f"2/6 pre-training without labels, k-NN before and after -> {run}")
     pretrained = pretrain(_pretraining(arguments, clips, run))
-    _stop_unless(finished=pretrained.finished, out=arguments.out)
+    _stop_unless(finished=pretrained.finished, out=out)
     write_report([run])
-    classifier = arguments.out / "classify"
-    print(f"3/5 fine-tuning to tell which light is on, scored on other patients -> {classifier}")
-    config = _classification(arguments, data / "light.csv", weights=run, out=classifier)
-    _stop_unless(finished=finetune(config).finished, out=arguments.out)
-    evaluate(classifier)
-    write_report([classifier])
-    predictions = arguments.out / "predict"
-    print(f"4/5 a new video whose light is switched -> {predictions}")
-    predicted = predict_videos(read_trained(classifier), [data / "examination.mp4"], predictions)
-    print("5/5 the page")
-    print(write_tour(arguments.out / "tour.html", run, classifier, predicted.pages[0].parent))
+    classifier = out / "classify"
+    print(f"3/6 fine-tuning to tell which light is on, scored on other patients -> {classifier}")
+    _finetune(_classification(arguments, data / "light.csv", weights=run, out=classifier))
+    print(f"4/6 a new video whose light is switched -> {out / 'predict'}")
+    predicted = _predict(classifier, data / "examination.mp4", out / "predict")
+    segmenter = out / "segment"
+    print(f"5/6 learning to outline adenomas, scored on other patients -> {segmenter}")
+    _finetune(_segmentation(arguments, data / SEGMENTED, weights=run, out=segmenter))
+    print(f"6/6 outlines in a new video, and the page -> {out / 'outline'}")
+    outlined = _predict(segmenter, _unseen_adenoma(clips), out / "outline")
+    page = write_tour(
+        out / "tour.html",
+        pretrained=run,
+        classifier=classifier,
+        predicted=predicted,
+        segmenter=segmenter,
+        outlined=outlined,
+    )
+    print(page)
+
+
+def _finetune(config: ClassifyConfig | SegmentConfig) -> None:
+    """Train, score on the test patients, and write the run's page."""
+    _stop_unless(finished=finetune(config).finished, out=config.out.parent)
+    evaluate(config.out)
+    write_report([config.out])
+
+
+def _predict(source: Path, video: Path, out: Path) -> Path:
+    """The folder of the prediction of one video."""
+    return predict_videos(predictor_of(source), [video], out).pages[0].parent
 
 
 def _stop_unless(*, finished: bool, out: Path) -> None:
@@ -95,7 +125,17 @@ def _make_clips(arguments: Arguments, data: Path) -> Path:
     with ProgressBar("changing the light", total=arguments.num_clips, unit="clips") as bar:
         write_light_set(data, num_patients=num_patients, progress=bar.set)
     write_examination(data, data / "examination.mp4", num_clips=EXAMINATION_CLIPS)
+    with ProgressBar("cutting out frames", total=0, unit="clips") as bar:
+        write_segmented_set(data, every_frames=EVERY_FRAMES, label=ADENOMA, progress=bar.set)
     return clips
+
+
+def _unseen_adenoma(clips: Path) -> Path:
+    """The first clip of a test patient that shows one."""
+    for clip in read_clip_list(clips):
+        if (clip.split, clip.label) == ("test", ADENOMA):
+            return clip.path
+    raise DataError(f"{clips}: no test patient has an {ADENOMA}", "make more clips: --num-clips")
 
 
 def _pretraining(arguments: Arguments, clips: Path, out: Path) -> PretrainConfig:
@@ -129,10 +169,25 @@ def _classification(
     return ClassifyConfig.parse({**preset, **changes}, where="the demo's settings")
 
 
+def _segmentation(arguments: Arguments, data: Path, *, weights: Path, out: Path) -> SegmentConfig:
+    preset = read_preset("segment", "tiny")
+    changes = {
+        "data": data,
+        "weights": str(weights),
+        "out": out,
+        "epochs": arguments.segment_epochs,
+        "seed": arguments.seed,
+        "data_note": "synthetic",
+        "frames": {**preset["frames"], "size_hw": SEGMENTED_HW},
+        "optimiser": {**preset["optimiser"], "learning_rate": 2e-3},
+    }
+    return SegmentConfig.parse({**preset, **changes}, where="the demo's settings")
+
+
 def _make_way(arguments: Arguments) -> None:
     if not arguments.out.exists():
         return
-    known = {"data", "pretrain", "classify", "predict", "tour.html"}
+    known = {"data", "pretrain", "classify", "predict", "segment", "outline", "tour.html"}
     if not arguments.overwrite or any(p.name not in known for p in arguments.out.iterdir()):
         raise RunError(
             f"{arguments.out} exists", "add --overwrite for an earlier demo, or name another --out"

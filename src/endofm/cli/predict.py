@@ -1,29 +1,29 @@
-"""``endofm predict``: what a classifier says of videos, over time."""
+"""``endofm predict``: what a classifier or a segmenter says of videos, over time."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import torch
-import tyro
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from tyro.conf import Positional
 
 from endofm.cli.arguments import parse
-from endofm.cli.training import sampling_of
+from endofm.cli.training import frames_of, sampling_of
 from endofm.config import Settings
 from endofm.data.manifests import video_paths
-from endofm.prediction.classify import PredictSettings
+from endofm.engine.loading import task_of
+from endofm.prediction.asking import predictor_of
 from endofm.prediction.many import predict_videos
-from endofm.tasks.classify_trained import read_trained
+from endofm.prediction.mask_prediction import MaskFormat
 
 
 class Arguments(Settings):
-    """Write class scores over time, a video with them drawn, and a page to look at."""
+    """Write class scores over time or masks of all frames, a video with them, and a page."""
 
     source: Positional[str]
-    """Folder of a fine-tuning run, or a classifier's weights."""
+    """Folder of a fine-tuning run, or a classifier's or a segmenter's weights."""
     videos: Positional[tuple[Path, ...]]
     """Videos, folders of frames, folders to search for both, or clip lists (.csv)."""
     out: Path
@@ -33,31 +33,43 @@ class Arguments(Settings):
     overwrite: bool = False
     """Replace the predictions that are there."""
     draw_video: bool = True
-    """Write the videos with the scores drawn; without them it is quicker."""
+    """Write the videos with scores or outlines drawn; without them it is quicker."""
     preset: str | None = None
-    """For weights without a run: take clips as this preset does; 'paper' for the original's."""
+    """For weights without a run: see videos as this preset does; 'paper' for the original's."""
     classes: tuple[str, ...] | None = None
-    """What the outputs of weights without a run stand for; else 0, 1, ... ."""
+    """What the outputs of a classifier without a run stand for; else 0, 1, ... ."""
+    stride_s: PositiveFloat | None = None
+    """Of a classifier: seconds from one window to the next; by default a quarter of a window."""
+    batch_size: PositiveInt | None = None
+    """Of a classifier: windows that go through the network at once; by default 4."""
+    num_telling: NonNegativeInt | None = None
+    """Of a classifier: most telling frames to show of each class; by default 3."""
+    masks: MaskFormat | None = None
+    """Of a segmenter: a picture a frame (png, the default) or run lengths in masks.json (rle)."""
     device: str = "cuda" if torch.cuda.is_available() else "cpu"
     """Where the network runs."""
-    settings: Annotated[PredictSettings, tyro.conf.arg(name="")] = PredictSettings()
 
 
 def main(words: list[str]) -> None:
     """Run the command."""
     arguments = parse(Arguments, words, prog="endofm predict")
     videos = [video for path in arguments.videos for video in video_paths(path)]
-    trained = read_trained(
+    segments = task_of(arguments.source) == "segment"
+    predictor = predictor_of(
         arguments.source,
-        sampling=sampling_of(arguments.preset),
+        stride_s=arguments.stride_s,
+        batch_size=arguments.batch_size,
+        num_telling=arguments.num_telling,
         classes=arguments.classes,
+        sampling=None if segments else sampling_of(arguments.preset),
+        frames=frames_of(arguments.preset) if segments else None,
+        masks=arguments.masks,
         device=arguments.device,
     )
     done = predict_videos(
-        trained,
+        predictor,
         videos,
         arguments.out,
-        settings=arguments.settings,
         draw_video=arguments.draw_video,
         overwrite=arguments.overwrite,
         resume=arguments.resume,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from endofm.prediction.class_prediction import ClassPrediction, Progress
-from endofm.prediction.classify import PredictSettings, predict_classes
+from endofm.prediction.asking import predictor_of
+from endofm.prediction.class_prediction import ClassPrediction
+from endofm.prediction.mask_prediction import MaskPrediction
+from endofm.prediction.saving import Progress
 from endofm.tasks.classify_config import SamplingSettings
-from endofm.tasks.classify_trained import read_trained
+from endofm.tasks.segment_config import FrameSettings
 
-__all__ = ["ClassPrediction", "predict"]
+__all__ = ["ClassPrediction", "MaskPrediction", "predict"]
 
 
 def predict(
@@ -18,34 +20,45 @@ def predict(
     video: str | Path,
     *,
     stride_s: float | None = None,
-    batch_size: int = 4,
-    num_telling: int = 3,
+    batch_size: int | None = None,
+    num_telling: int | None = None,
     classes: Sequence[str] | None = None,
     sampling: SamplingSettings | None = None,
+    frames: FrameSettings | None = None,
     device: str | None = None,
     progress: Progress | None = None,
-) -> ClassPrediction:
-    """Class scores of a video over time; writes nothing.
+) -> ClassPrediction | MaskPrediction:
+    """Class scores of a video over time, or masks of its frames; writes nothing.
 
     Args:
-        source: Folder of a fine-tuning run, or a classifier's weights.
+        source: Folder of a fine-tuning run, or a classifier's or a segmenter's weights.
         video: A video file or a folder of frames, of any length.
-        stride_s: Seconds from one window's start to the next; by default a quarter of a window.
-        batch_size: Windows that go through the network at once.
-        num_telling: Most telling frames to keep of each class.
-        classes: What the outputs of weights that are no run are called; ``0``, ``1``, ... .
-        sampling: How clips are taken, for weights that are no run; see ``SamplingSettings``.
+        stride_s: Of a classifier: seconds from one window's start to the next; by default a
+            quarter of a window.
+        batch_size: Of a classifier: windows that go through the network at once; by default 4.
+        num_telling: Of a classifier: most telling frames to keep of each class; by default 3.
+        classes: What the outputs of a classifier that is no run are called; ``0``, ``1``, ... .
+        sampling: How clips are taken for a classifier that is no run; see ``SamplingSettings``.
+        frames: How a segmenter that is no run sees frames; see ``FrameSettings``.
         device: Where the network runs: a GPU if there is one, unless given.
-        progress: Called with the number of finished windows and of all.
+        progress: Called with the number of finished windows, or frames, and of all.
 
     Returns:
-        Scores, answers, spans and telling frames; ``.save("out/")`` writes them with a page.
+        Of a classifier scores, answers, spans and telling frames; of a segmenter the mask of every
+        frame, areas and spans; ``.save("out/")`` writes them with a page.
 
     Raises:
-        EndofmError: The weights or the video cannot be read, or a setting is out of range.
+        EndofmError: The weights or the video cannot be read, or a setting is out of range or of
+            the other task.
     """
-    settings = PredictSettings.parse(
-        {"stride_s": stride_s, "batch_size": batch_size, "num_telling": num_telling}
+    predictor = predictor_of(
+        source,
+        stride_s=stride_s,
+        batch_size=batch_size,
+        num_telling=num_telling,
+        classes=classes,
+        sampling=sampling,
+        frames=frames,
+        device=device,
     )
-    trained = read_trained(source, classes=classes, sampling=sampling, device=device)
-    return predict_classes(trained, video, settings, progress=progress)
+    return predictor.predict(video, progress=progress)

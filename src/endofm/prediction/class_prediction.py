@@ -6,7 +6,7 @@ Axes: N windows, K classes.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,15 @@ import numpy as np
 
 from endofm.data.video import VideoInfo
 from endofm.engine.environment import describe_environment
-from endofm.errors import DataError
 from endofm.files import replacing
 from endofm.metrics.predictions import decide, questions
 from endofm.prediction.overlay import Scores, write_overlay
+from endofm.prediction.saving import Progress, prepare, video_facts
 from endofm.prediction.telling import TellingFrame
 from endofm.prediction.timeline import Span, borders_between, spans_of
 from endofm.report import write_prediction_page
-from endofm.runfolder import PredictionFolder, write_json
+from endofm.runfolder import write_json
 from endofm.tasks.classify_config import SamplingSettings
-
-Progress = Callable[[int, int], object]
-"""Called with how much is done and how much there is."""
 
 
 @dataclass(frozen=True)
@@ -137,16 +134,7 @@ class ClassPrediction:
             VideoError: The video cannot be read any more, or the new one not be written.
             OSError: The folder cannot be written.
         """
-        folder = PredictionFolder(Path(out))
-        refuse_own_video(folder, self.video.path)
-        if folder.prediction.exists() and not overwrite:
-            raise DataError(
-                f"{folder.path} already holds a prediction",
-                "add --overwrite, or name another --out",
-            )
-        folder.path.mkdir(parents=True, exist_ok=True)
-        for old in (folder.prediction, folder.page):  # no old answer beside new files
-            old.unlink(missing_ok=True)
+        folder = prepare(out, self.video.path, overwrite=overwrite)
         _write_table(folder.scores, self)
         arrays: dict[str, Any] = {}
         for number, item in enumerate(self.telling):
@@ -171,12 +159,6 @@ def deciding_thresholds(
     return dict(zip(classes[asked], thresholds[asked].tolist(), strict=True))
 
 
-def refuse_own_video(folder: PredictionFolder, video: Path) -> None:
-    """Raise ``DataError`` where a prediction would be written into or over its own video."""
-    if video.resolve() in {folder.path.resolve(), folder.video.resolve()}:
-        raise DataError(f"{video} would be written over or into", "name another --out")
-
-
 def _write_table(path: Path, found: ClassPrediction) -> None:
     answered = [
         ";".join(label for label, yes in zip(found.classes, row, strict=True) if yes)
@@ -194,15 +176,9 @@ def _write_table(path: Path, found: ClassPrediction) -> None:
 
 def _plain(found: ClassPrediction) -> dict[str, object]:
     """The prediction as JSON."""
-    info = found.video
     return {
         "task": "classify",
-        "video": str(info.path.absolute()),
-        "duration_s": info.duration_s,
-        "fps": info.fps,
-        "num_frames": info.num_frames,
-        "height": info.height,
-        "width": info.width,
+        **video_facts(found.video),
         "classes": list(found.classes),
         "asked": list(found.asked),
         "multi_label": found.multi_label,

@@ -5,7 +5,10 @@ Axes: N windows, K classes, T frames of a window, S pixels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
@@ -16,7 +19,8 @@ from endofm.data.manifests import Clip, Video, whole_clip
 from endofm.data.video import open_video
 from endofm.data.windows import batches, sliding_clips, window_starts
 from endofm.engine.weights import weights_sha256
-from endofm.prediction.class_prediction import ClassPrediction, Progress
+from endofm.prediction.class_prediction import ClassPrediction, deciding_thresholds
+from endofm.prediction.saving import Progress
 from endofm.prediction.telling import telling_frames
 from endofm.tasks.classify_config import SamplingSettings
 from endofm.tasks.classify_data import clip_indices, evaluation_squares
@@ -121,3 +125,55 @@ def _scores(
             if progress is not None:
                 progress(len(scores), len(starts))
     return np.stack(scores)  # (N, K)
+
+
+@dataclass(frozen=True)
+class ClassPredictor:
+    """A classifier that is asked about videos in one way."""
+
+    trained: TrainedClassifier
+    settings: PredictSettings = field(default_factory=PredictSettings)
+    unit: str = "windows"
+    """What progress counts."""
+
+    def made_by(self) -> dict[str, Any]:
+        """What must be the same in all predictions of a table, as in their files."""
+        trained = self.trained
+        sampling, multi_label = trained.sampling, trained.multi_label
+        return {
+            "task": "classify",
+            "weights_sha256": weights_sha256(trained.network.state_dict()),
+            "classes": list(trained.classes),
+            "multi_label": multi_label,
+            "thresholds": deciding_thresholds(
+                trained.classes, trained.thresholds, multi_label=multi_label
+            ),
+            "sampling": sampling.model_dump(mode="json"),
+            "stride_s": stride_of(self.settings, sampling) / sampling.target_fps,
+        }
+
+    def predict(self, video: Path | str, *, progress: Progress | None = None) -> ClassPrediction:
+        """See ``predict_classes``."""
+        return predict_classes(self.trained, video, self.settings, progress=progress)
+
+    def save(
+        self,
+        found: ClassPrediction,
+        out: Path,
+        *,
+        draw_video: bool,
+        progress: Progress | None = None,
+    ) -> None:
+        """Write what was predicted over what is there."""
+        found.save(out, overwrite=True, draw_video=draw_video, progress=progress)
+
+    def row(self, found: Mapping[str, Any]) -> dict[str, str]:
+        """What a table says of one video, from its ``prediction.json``."""
+        return {
+            "num_windows": str(len(found["windows"])),
+            **{
+                f"{name}:{label}": f"{value:.6f}"
+                for name in ("mean", "highest", "answered_s")
+                for label, value in found[name].items()
+            },
+        }

@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from endofm.data.manifests import Skipped
-from endofm.engine.weights import weights_sha256
 from endofm.errors import ConfigError, DataError, RunError, VideoError
 from endofm.files import replacing
-from endofm.prediction.class_prediction import (
-    ClassPrediction,
-    deciding_thresholds,
-    refuse_own_video,
-)
-from endofm.prediction.classify import PredictSettings, predict_classes, stride_of
+from endofm.prediction.saving import Progress, refuse_own_video
 from endofm.progress import ProgressBar
 from endofm.report import write_prediction_page
 from endofm.runfolder import PredictionFolder
-from endofm.tasks.classify_trained import TrainedClassifier
 
 TABLE = "videos.csv"
-MEASURED = ("mean", "highest", "answered_s")
-"""What the table says of each class."""
+
+
+class VideoPredictor(Protocol):
+    """A network that is asked about one video after another in the same way."""
+
+    @property
+    def unit(self) -> str:
+        """What progress counts."""
+
+    def made_by(self) -> dict[str, Any]:
+        """What must be the same in all predictions of a table, as in their files."""
+
+    def predict(self, video: Path, *, progress: Progress | None = None) -> Any:
+        """What is said of one video, for ``save``."""
+
+    def save(
+        self, found: Any, out: Path, *, draw_video: bool, progress: Progress | None = None
+    ) -> None:
+        """Write what was predicted over what is there."""
+
+    def row(self, found: Mapping[str, Any]) -> dict[str, str]:
+        """What the table says of one video, from its ``prediction.json``."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +55,10 @@ class PredictedVideos:
 
 
 def predict_videos(
-    trained: TrainedClassifier,
+    predictor: VideoPredictor,
     videos: Sequence[Path],
     out: Path,
     *,
-    settings: PredictSettings | None = None,
     draw_video: bool = True,
     overwrite: bool = False,
     resume: bool = False,
@@ -55,12 +67,11 @@ def predict_videos(
     """Predict videos, each into a folder of its own name below ``out``.
 
     Args:
-        trained: What to ask, and how.
+        predictor: What to ask, and how.
         videos: Video files and folders of frames, repeats counting once; those that cannot be
             read are left out.
         out: A folder.
-        settings: Stride and the like.
-        draw_video: Write the videos with the scores drawn.
+        draw_video: Write the videos with what was predicted drawn.
         overwrite: Take the place of earlier predictions.
         resume: Keep the predictions that are there and make the others.
         show_progress: Show a progress bar a video on standard error.
@@ -76,8 +87,7 @@ def predict_videos(
     if overwrite and resume:
         raise ConfigError("--overwrite and --resume exclude each other", "leave out one of them")
     folders = _plan(videos, out)
-    settings = settings or PredictSettings()
-    kept = [] if overwrite else _already_there(trained, folders, settings, resume=resume)
+    kept = [] if overwrite else _already_there(predictor, folders, resume=resume)
     out.mkdir(parents=True, exist_ok=True)  # so that a bad place shows before the work
     pages: list[Path] = []
     skipped: list[Skipped] = []
@@ -87,23 +97,28 @@ def predict_videos(
             continue
         title = f"{number}/{len(folders)} {video.name}"
         try:
-            with ProgressBar(title, total=0, unit="windows", show=show_progress) as bar:
-                found = predict_classes(trained, video, settings, progress=bar.set)
+            with ProgressBar(title, total=0, unit=predictor.unit, show=show_progress) as bar:
+                found = predictor.predict(video, progress=bar.set)
         except VideoError as error:
             skipped.append(Skipped(video, str(error)))
             continue
-        if undrawn := _save(found, folder, title, draw=draw_video, show=show_progress):
-            skipped.append(Skipped(video, f"{undrawn} (not drawn; its scores are there)"))
+        drawing = ProgressBar(
+            f"{title}: drawing", total=0, unit="frames", show=show_progress and draw_video
+        )
+        if undrawn := _save(predictor, found, folder, draw=draw_video, drawing=drawing):
+            skipped.append(Skipped(video, f"{undrawn} (not drawn; the rest is there)"))
         pages.append(folder.page)
     if not pages:
         raise DataError(f"none of {len(folders)} videos can be read; {skipped[0].reason}")
-    _write_table(out / TABLE, [folder for folder in folders.values() if folder.page in pages])
+    _write_table(
+        predictor, out / TABLE, [folder for folder in folders.values() if folder.page in pages]
+    )
     return PredictedVideos(tuple(pages), out / TABLE, tuple(skipped), len(kept))
 
 
 def _plan(videos: Sequence[Path], out: Path) -> dict[Path, PredictionFolder]:
-    """Where each video's prediction goes; what earlier calls have drawn is no video to predict."""
-    folders = folders_of([video for video in videos if not _drawn_by_us(video)], out)
+    """Where each video's prediction goes; what earlier calls have made is no video to predict."""
+    folders = folders_of([video for video in videos if not _made_by_us(video)], out)
     if not folders:
         raise DataError("no video to predict", "name video files or folders of frames")
     for video, folder in folders.items():
@@ -111,21 +126,25 @@ def _plan(videos: Sequence[Path], out: Path) -> dict[Path, PredictionFolder]:
     return folders
 
 
-def _drawn_by_us(video: Path) -> bool:
-    folder = PredictionFolder(video.parent)
-    return video == folder.video and folder.prediction.is_file()
+def _made_by_us(path: Path) -> bool:
+    folder = PredictionFolder(path.parent)
+    return path in (folder.video, folder.masks) and folder.prediction.is_file()
 
 
 def _save(
-    found: ClassPrediction, folder: PredictionFolder, title: str, *, draw: bool, show: bool
+    predictor: VideoPredictor,
+    found: Any,
+    folder: PredictionFolder,
+    *,
+    draw: bool,
+    drawing: ProgressBar,
 ) -> VideoError | None:
     """Write a prediction; gives why the video could not be drawn, which costs nothing else."""
-    drawing = ProgressBar(f"{title}: drawing", total=0, unit="frames", show=show and draw)
     try:
         with drawing as bar:
-            found.save(folder.path, overwrite=True, draw_video=draw, progress=bar.set)
-    except VideoError as error:  # in a frame that no window has asked for, or in the new video
-        found.save(folder.path, overwrite=True, draw_video=False)
+            predictor.save(found, folder.path, draw_video=draw, progress=bar.set)
+    except VideoError as error:  # in a frame that was not asked for, or in the new video
+        predictor.save(found, folder.path, draw_video=False)
         return error
     return None
 
@@ -148,15 +167,11 @@ def folders_of(videos: Sequence[Path], out: Path) -> dict[Path, PredictionFolder
 
 
 def _already_there(
-    trained: TrainedClassifier,
-    folders: Mapping[Path, PredictionFolder],
-    settings: PredictSettings,
-    *,
-    resume: bool,
+    predictor: VideoPredictor, folders: Mapping[Path, PredictionFolder], *, resume: bool
 ) -> list[Path]:
     """The videos whose prediction can stay."""
     kept: list[Path] = []
-    made_by = _made_by(trained, settings)
+    made_by = predictor.made_by()
     for video, folder in folders.items():
         if not folder.prediction.exists():
             continue
@@ -165,52 +180,51 @@ def _already_there(
                 f"{folder.path} already holds a prediction",
                 "add --resume to keep it or --overwrite to replace it, or name another --out",
             )
-        expected = {"video": str(video.absolute()), **made_by}
-        found = _read(folder, expected)
-        if other := [name for name, value in expected.items() if found[name] != value]:
+        if other := _first_difference(folder, {**made_by, "video": str(video.absolute())}):
             raise DataError(
-                f"{folder.path}: its {other[0]} is not what is asked for now",
+                f"{folder.path}: its {other} is not what is asked for now",
                 "add --overwrite, or name another --out",
             )
         kept.append(video)
     return kept
 
 
-def _write_table(path: Path, folders: Sequence[PredictionFolder]) -> None:
-    """One row a video: its length, and each class's mean, highest score and time answered."""
+def _first_difference(folder: PredictionFolder, expected: Mapping[str, Any]) -> str | None:
+    """What differs in a prediction: first of all its task, by which the rest is named."""
+    found = _read(folder)
+    try:
+        return next((name for name, value in expected.items() if found[name] != value), None)
+    except KeyError as error:
+        raise _damaged(folder, error) from None
+
+
+def _write_table(
+    predictor: VideoPredictor, path: Path, folders: Sequence[PredictionFolder]
+) -> None:
+    """One row a video: its length, and what the task measures."""
     with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         for place, folder in enumerate(folders):
-            found = _read(folder, ("video", "duration_s", "windows", *MEASURED))
-            measured = {
-                f"{name}:{label}": f"{value:.6f}"
-                for name in MEASURED
-                for label, value in found[name].items()
-            }
+            found = _read(folder)
+            try:
+                measured = predictor.row(found)
+                facts = (found["video"], folder.path.name, f"{found['duration_s']:.3f}")
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise _damaged(folder, error) from None
             if place == 0:
-                rows.writerow(["video", "folder", "duration_s", "num_windows", *measured])
-            facts = (folder.path.name, f"{found['duration_s']:.3f}", len(found["windows"]))
-            rows.writerow([found["video"], *facts, *measured.values()])
+                rows.writerow(["video", "folder", "duration_s", *measured])
+            rows.writerow([*facts, *measured.values()])
 
 
-def _made_by(trained: TrainedClassifier, settings: PredictSettings) -> dict[str, Any]:
-    """What must be the same in all predictions of a table, as in their files."""
-    sampling, multi_label = trained.sampling, trained.multi_label
-    return {
-        "weights_sha256": weights_sha256(trained.network.state_dict()),
-        "classes": list(trained.classes),
-        "multi_label": multi_label,
-        "thresholds": deciding_thresholds(
-            trained.classes, trained.thresholds, multi_label=multi_label
-        ),
-        "sampling": sampling.model_dump(mode="json"),
-        "stride_s": stride_of(settings, sampling) / sampling.target_fps,
-    }
-
-
-def _read(folder: PredictionFolder, keys: Iterable[str]) -> dict[str, Any]:
+def _read(folder: PredictionFolder) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(folder.prediction.read_text(encoding="utf-8"))
-        return {key: found[key] for key in keys}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RunError(f"{folder.prediction}: damaged ({error})", "add --overwrite") from None
+        found = json.loads(folder.prediction.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, error) from None
+    if not isinstance(found, dict):
+        raise _damaged(folder, TypeError("no prediction"))
+    return found
+
+
+def _damaged(folder: PredictionFolder, error: Exception) -> RunError:
+    return RunError(f"{folder.prediction}: damaged ({error})", "add --overwrite")

@@ -5,30 +5,36 @@ Axes: N windows, K classes, H and W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import ImageDraw, ImageFont
 
-from endofm.data.transforms import resize_short_side
-from endofm.data.video import VideoInfo, open_video, resampled_indices, write_video
+from endofm.data.video import VideoInfo
+from endofm.prediction.drawing import (
+    BRIGHT,
+    DIM,
+    MARGIN_PX,
+    ROW_PX,
+    TEXT_PX,
+    TRACK,
+    Curve,
+    Draw,
+    TimeCurves,
+    drawn_size_hw,
+    lightened,
+    usual_font,
+    write_drawn,
+)
+from endofm.prediction.saving import Progress
 from endofm.prediction.timeline import borders_between
 from endofm.report.charts import COLOURS
 
-SHORT_PX = (400, 480)
-"""Smallest and largest short side of the picture: text must be readable, files small."""
-MAX_FPS = 60.0
 MAX_ROWS = 6
 """Of many classes, those answered longest are drawn, then those with the highest scores."""
-ROW_PX, CURVES_PX, MARGIN_PX, TEXT_PX = 24, 64, 12, 15
-CRF = 23
-BACK, TRACK, DIM, BRIGHT = "#10151c", "#2a323d", "#8b97a6", "#ffffff"
-
-Progress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True)
@@ -62,25 +68,19 @@ def write_overlay(
     Raises:
         VideoError: A frame cannot be read, or the file not be written.
     """
-    fps = min(video.fps, MAX_FPS)
-    write_video(path, _frames(video, scores, fps=fps, progress=progress), fps=fps, crf=CRF)
+    write_drawn(path, video, drawing(video, scores), progress=progress)
 
 
-def _frames(
-    video: VideoInfo, scores: Scores, *, fps: float, progress: Progress | None
-) -> Iterator[NDArray[np.uint8]]:
-    short_px = min(max(min(video.height, video.width), SHORT_PX[0]), SHORT_PX[1])
+def drawing(video: VideoInfo, scores: Scores) -> Draw:
+    """What puts the panel under a picture."""
     borders_s = borders_between(scores.times_s, scores.duration_s)
-    with open_video(video.path, folder_fps=video.fps) as reader:
-        shown = resampled_indices(reader.times_s, reader.info.duration_s, fps).tolist()
-        panel = _Panel(scores, width_px=video.width * short_px // min(video.height, video.width))
-        for tick, index in enumerate(shown):
-            picture = resize_short_side(reader.frames([index])[0][None], short_px)[0]
-            time_s = tick / fps
-            window = int(np.searchsorted(borders_s[1:-1], time_s, side="right"))
-            yield np.concatenate([picture, panel.at(window, time_s)])  # (H + panel, W, 3)
-            if progress is not None:
-                progress(tick + 1, len(shown))
+    panel = _Panel(scores, width_px=drawn_size_hw(video)[1])
+
+    def draw(picture: NDArray[np.uint8], _: int, time_s: float) -> NDArray[np.uint8]:
+        window = int(np.searchsorted(borders_s[1:-1], time_s, side="right"))
+        return np.concatenate([picture, panel.at(window, time_s)])  # (H + panel, W, 3)
+
+    return draw
 
 
 class _Panel:
@@ -93,11 +93,17 @@ class _Panel:
         ranked = sorted(range(len(scores.classes)), key=lambda k: (-num_answered[k], -highest[k]))
         self._shown = sorted(ranked[:MAX_ROWS])
         self._left, self._right = MARGIN_PX, width_px - MARGIN_PX
-        self._curves_top = ROW_PX * len(self._shown) + MARGIN_PX
-        self._font = ImageFont.truetype(
-            Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", TEXT_PX
+        self._font = usual_font()
+        self._curves = TimeCurves(
+            [
+                Curve(colour_of(scores.classes[k], scores.asked), scores.times_s, values)
+                for k, values in enumerate(scores.values.T)
+                if k in self._shown and scores.classes[k] in scores.asked
+            ],
+            duration_s=scores.duration_s,
+            width_px=width_px,
+            top_px=ROW_PX * len(self._shown) + MARGIN_PX,
         )
-        self._curves = self._draw_curves()
         self._drawn: tuple[int, NDArray[np.uint8]] | None = None
 
     def at(self, window: int, time_s: float) -> NDArray[np.uint8]:
@@ -105,32 +111,11 @@ class _Panel:
         if self._drawn is None or self._drawn[0] != window:
             self._drawn = window, self._draw_window(window)
         panel = self._drawn[1].copy()
-        column = round(self._place(time_s))
-        panel[self._curves_top : self._curves_top + CURVES_PX, column - 1 : column + 1] = 255
-        return panel
-
-    def _place(self, time_s: float) -> float:
-        share = min(time_s / self._scores.duration_s, 1.0)
-        return self._left + share * (self._right - self._left)
-
-    def _draw_curves(self) -> Image.Image:
-        height_px = self._curves_top + CURVES_PX + MARGIN_PX
-        panel = Image.new("RGB", (self._width_px, height_px), BACK)
-        draw = ImageDraw.Draw(panel)
-        bottom = self._curves_top + CURVES_PX
-        draw.rectangle((self._left, self._curves_top, self._right, bottom), fill=TRACK)
-        for k in self._shown:
-            label, values = self._scores.classes[k], self._scores.values[:, k]
-            if label not in self._scores.asked:
-                continue
-            ends_s = [0.0, *self._scores.times_s.tolist(), self._scores.duration_s]
-            heights = bottom - CURVES_PX * np.concatenate([values[:1], values, values[-1:]])
-            points = list(zip(map(self._place, ends_s), heights.tolist(), strict=True))
-            draw.line(points, fill=colour_of(label, self._scores.asked), width=2)
+        self._curves.mark(panel, time_s)
         return panel
 
     def _draw_window(self, window: int) -> NDArray[np.uint8]:
-        panel = self._curves.copy()
+        panel = self._curves.panel.copy()
         draw = ImageDraw.Draw(panel)
         text_width_px = int(0.34 * self._width_px)
         bar_left, bar_right = self._left + text_width_px, self._right - 4 * TEXT_PX
@@ -166,7 +151,4 @@ def colour_of(label: str, asked: Sequence[str]) -> str:
     """The colour of a class as on the page, lighter for the dark ground; grey if not asked for."""
     if label not in asked:
         return DIM
-    red, green, blue = ImageColor.getrgb(COLOURS[asked.index(label) % len(COLOURS)])[:3]
-    return "#" + "".join(
-        f"{round(value + 0.35 * (255 - value)):02x}" for value in (red, green, blue)
-    )
+    return lightened(COLOURS[asked.index(label) % len(COLOURS)])

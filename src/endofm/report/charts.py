@@ -108,14 +108,14 @@ def _style(axes: Axes) -> None:
 
 
 def _draw_line(axes: Axes, line: Line, *, smooth: bool) -> None:
-    steps, values = _thinned(line.steps, line.values)
+    steps, values = thinned(line.steps, line.values)
     if line.low is not None and line.high is not None:
         axes.fill_between(
             line.steps, line.low, line.high, color=line.colour, alpha=0.14, linewidth=0
         )
     if smooth and len(line.steps) >= SMOOTH_FROM:
         axes.plot(steps, values, color=line.colour, alpha=0.25, linewidth=0.8)
-        steps, values = _thinned(line.steps, running_mean(line.values))
+        steps, values = thinned(line.steps, running_mean(line.values))
     axes.plot(
         steps,
         values,
@@ -164,7 +164,7 @@ def running_mean(values: np.ndarray) -> np.ndarray:
     return (sums[end] - sums[first]) / (end - first)
 
 
-def _thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Keep the lowest and the highest value of each stretch, so that no spike is lost."""
     if len(steps) <= MAX_DRAWN_POINTS:
         return steps, values

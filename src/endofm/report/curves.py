@@ -1,4 +1,4 @@
-"""Which charts tell the story of a pre-training, for one run or for several side by side."""
+"""Which charts tell the story of a training, for one run or for several side by side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from endofm.report.charts import COLOURS, Level, Line, draw_chart
-from endofm.report.reading import ProbeKey, ProbeResult, RunRecord
+from endofm.report.reading import ProbeKey, ProbeResult, RunRecord, Task
 
 METRIC_NAMES = {
     "knn_accuracy": "k-NN accuracy",
@@ -98,6 +98,30 @@ CLASSIFYING = (
         smooth=False,
     ),
 )
+SEGMENTING = (
+    Panel(
+        "Loss",
+        "Half cross-entropy, half Dice loss; in validation of whole sequences.",
+        {
+            "loss": "training",
+            "val_loss": "validation",
+            "cross_entropy": "cross-entropy, training",
+            "dice_loss": "Dice loss, training",
+        },
+    ),
+    Panel(
+        "Dice in validation",
+        "The mean over the frames with a lesion.",
+        {"val_dice": "validation Dice"},
+        percent=True,
+        smooth=False,
+    ),
+)
+PANELS: Mapping[Task, Sequence[Panel]] = {
+    "pretrain": LEARNING,
+    "classify": CLASSIFYING,
+    "segment": SEGMENTING,
+}
 SMALL_IN = 3.5
 MACHINERY = (
     *(
@@ -115,9 +139,21 @@ MACHINERY = (
             ("Gradient norm before clipping", "grad_norm"),
             ("Clips a second", "clips_per_s"),
             ("Videos a second", "videos_per_s"),
+            ("Sequences a second", "sequences_per_s"),
         )
     ),
 )
+_PRETRAINED = {
+    "loss": "Loss",
+    "feature_spread": "Feature spread",
+    "effective_rank": "Effective rank",
+}
+COMPARED: Mapping[Task, Mapping[str, str]] = {
+    "pretrain": _PRETRAINED,
+    "classify": _PRETRAINED,
+    "segment": {"loss": "Loss", "val_loss": "Validation loss", "val_dice": "Validation Dice"},
+}
+"""The last values that runs of a task are compared by."""
 
 
 def metric_name(metric: str) -> str:
@@ -127,13 +163,20 @@ def metric_name(metric: str) -> str:
 
 def is_share(metric: str) -> bool:
     """Is the metric a share between 0 and 1, to be written as a percentage?"""
-    return metric.endswith("accuracy")
+    return metric.endswith("accuracy") or metric == "val_dice"
 
 
 def learning_charts(runs: Sequence[RunRecord], names: Sequence[str]) -> list[Chart]:
-    """Loss, and whether the features stay alive or the validation gets better."""
-    panels = CLASSIFYING if all(run.classifies for run in runs) else LEARNING
-    return _charts([_with_uniform_level(panel, runs) for panel in panels], runs, names)
+    """Loss, and whether the features stay alive or the validation gets better.
+
+    Losses of one name but of several tasks do not share a chart.
+    """
+    charts: list[Chart] = []
+    for task in dict.fromkeys(run.task for run in runs):
+        panels = [_with_uniform_level(panel, runs) for panel in PANELS[task]]
+        own = [run if run.task == task else replace(run, curves={}) for run in runs]
+        charts += _charts(panels, own, names)
+    return charts
 
 
 def machinery_charts(runs: Sequence[RunRecord], names: Sequence[str]) -> list[Chart]:

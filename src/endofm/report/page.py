@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
@@ -15,8 +15,12 @@ from endofm.report import curves, wording
 from endofm.report.charts import SMOOTH_FROM
 from endofm.report.html import page_environment
 from endofm.report.pictures import Strip, Views, read_attention, read_views
-from endofm.report.reading import ProbeKey, ProbeResult, RunRecord, read_run
+from endofm.report.reading import ProbeKey, ProbeResult, RunRecord, evaluated_task, read_run
 from endofm.report.results import SplitResults, read_results
+from endofm.report.segment_frames import BySize, OverTime, by_size, over_time, read_frames
+from endofm.report.segment_gallery import Gallery, read_gallery
+from endofm.report.segment_results import SegmentResults, read_segment_results
+from endofm.runfolder import RunFolder
 
 MAX_SKIPPED_SHOWN = 50
 Picture = TypeVar("Picture")
@@ -33,6 +37,27 @@ class ProbeRow:
 
 
 @dataclass(frozen=True)
+class Segmented:
+    """What the page shows of one evaluation of a segmenter."""
+
+    task: ClassVar[str] = "segment"
+    results: SegmentResults
+    gallery: Gallery | None
+    over_time: OverTime | None
+    by_size: BySize | None
+
+    @property
+    def name(self) -> str:
+        """The split."""
+        return self.results.name
+
+    @property
+    def selected(self) -> bool:
+        """Were the best weights chosen on these very sequences?"""
+        return self.results.selected
+
+
+@dataclass(frozen=True)
 class RunSection:
     """What the page shows of one run alone."""
 
@@ -42,7 +67,7 @@ class RunSection:
     clips_per_s: float | None
     views: Views | None
     attention: tuple[Strip, ...] | None
-    results: tuple[SplitResults, ...]
+    results: tuple[SplitResults | Segmented, ...]
     damaged: tuple[str, ...]
 
 
@@ -78,13 +103,14 @@ def write_report(run_folders: Sequence[Path], out: Path | None = None) -> Path:
 
 def render(runs: list[RunRecord]) -> str:
     """The page's HTML."""
-    names = wording.distinct_names(runs)
+    names, task = wording.distinct_names(runs), wording.task_of(runs)
     return (
         page_environment()
         .get_template("page.html")
         .render(
             sections=[run_section(run, name) for run, name in zip(runs, names, strict=True)],
-            classifies=all(run.classifies for run in runs),
+            task=task,
+            compared=curves.COMPARED[task],
             probe_charts=curves.probe_charts(runs, names),
             learning_charts=curves.learning_charts(runs, names),
             machinery_charts=curves.machinery_charts(runs, names),
@@ -114,9 +140,27 @@ def run_section(run: RunRecord, name: str) -> RunSection:
         results=tuple(
             found
             for path in run.files.all_results()
-            if (found := _picture(read_results, path, damaged))
+            if (found := _evaluation(path, run.files, damaged))
         ),
         damaged=tuple(damaged),
+    )
+
+
+def _evaluation(
+    path: Path, files: RunFolder, damaged: list[str]
+) -> SplitResults | Segmented | None:
+    """One split's results, with what is drawn of its frames."""
+    if evaluated_task(path) != "segment":
+        return _picture(read_results, path, damaged)
+    results = _picture(read_segment_results, path, damaged)
+    if results is None:
+        return None
+    frames = _picture(read_frames, files.predictions(results.name), damaged)
+    return Segmented(
+        results=results,
+        gallery=_picture(read_gallery, files.segmented_figure(results.name), damaged),
+        over_time=over_time(frames) if frames else None,
+        by_size=by_size(frames) if frames else None,
     )
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -33,8 +33,13 @@ CURVES = (
     "val_loss",
     "val_f1",
     "videos_per_s",
+    "cross_entropy",
+    "dice_loss",
+    "val_dice",
+    "sequences_per_s",
 )
 """The keys of ``metrics.jsonl`` that are drawn."""
+Task = Literal["pretrain", "classify", "segment"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class RunRecord:
 
     name: str
     files: RunFolder
+    task: Task
     config: Mapping[str, Any]
     environment: Mapping[str, Any]
     curves: Mapping[str, Curve]
@@ -83,11 +89,6 @@ class RunRecord:
     skipped: tuple[tuple[str, str], ...]  # path, reason
     step: int
     num_steps: int | None
-
-    @property
-    def classifies(self) -> bool:
-        """Is this the fine-tuning or evaluation of a classifier, and no pre-training?"""
-        return self.files.labelled.is_file() or not self.trained
 
     @property
     def trained(self) -> bool:
@@ -114,7 +115,9 @@ def read_run(folder: Path) -> RunRecord:
     """
     files = RunFolder(folder)
     if not (files.holds_run or files.all_results()):
-        raise RunError(f"{folder} holds no run", "name a folder that endofm pretrain has written")
+        raise RunError(
+            f"{folder} holds no run", "name a folder that a training or an evaluation has written"
+        )
     config = read_yaml(files.config) if files.holds_run else {}
     lines = [line for line in read_lines(files.metrics) if _is_number(line.get("step"))]
     state = _read_facts(files.last_state)
@@ -123,6 +126,7 @@ def read_run(folder: Path) -> RunRecord:
     return RunRecord(
         name=folder.resolve().name,
         files=files,
+        task=_task_of(files),
         config=config,
         environment=_read_facts(files.environment),
         curves={key: curve for key in CURVES if (curve := _curve(lines, key))},
@@ -133,6 +137,20 @@ def read_run(folder: Path) -> RunRecord:
         step=max((int(step) for step in reached if _is_number(step)), default=0),
         num_steps=_num_steps(config, state),
     )
+
+
+def evaluated_task(results: Path) -> Task:
+    """Whose scores an evaluation has written; a classifier's where it does not say."""
+    return "segment" if _read_facts(results).get("task") == "segment" else "classify"
+
+
+def _task_of(files: RunFolder) -> Task:
+    """By what the run learns from, or by the first results of an evaluation alone."""
+    if files.sequences.is_file():
+        return "segment"
+    if files.labelled.is_file():
+        return "classify"
+    return "pretrain" if files.holds_run else evaluated_task(files.all_results()[0])
 
 
 def _curve(lines: Iterable[Mapping[str, Any]], key: str) -> Curve | None:

@@ -1,4 +1,4 @@
-"""What an evaluation has written of a split, as rows and pictures of a page."""
+"""What the evaluation of a classifier has written of a split, as rows and pictures of a page."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from endofm.errors import RunError
 from endofm.report.charts import COLOURS
 from endofm.report.plots import SquareCurve, draw_square
-from endofm.report.reading import ProbeResult
+from endofm.report.scores import ScoreRow, read_score
 
 METRIC_NAMES = {
     "accuracy": "Accuracy",
@@ -28,16 +28,6 @@ METRIC_NAMES = {
     "brier": "Brier score",
 }
 TILES = ("auroc", "f1", "accuracy")
-
-
-@dataclass(frozen=True)
-class ScoreRow:
-    """One metric with its interval."""
-
-    name: str
-    result: ProbeResult
-    share: bool
-    """Is it to be written as a percentage?"""
 
 
 @dataclass(frozen=True)
@@ -71,6 +61,7 @@ class Confusion:
 class SplitResults:
     """All that the page says of one evaluation."""
 
+    task: ClassVar[str] = "classify"
     name: str
     num_videos: int
     num_groups: int
@@ -121,21 +112,10 @@ def read_results(path: Path) -> SplitResults:
 
 def _row(name: str, score: Mapping[str, Any]) -> ScoreRow:
     metric, _, label = name.partition("/")
-    value, low, high = (
-        math.nan if score[key] is None else float(score[key]) for key in ("value", "low", "high")
-    )
-    result = ProbeResult(
-        step=0,
-        value=value,
-        low=low,
-        high=high,
-        n=int(score["n"]),
-        num_groups=int(score["num_groups"]),
-        chance=math.nan,
-        data_note="",
-    )
     known = METRIC_NAMES.get(metric, metric)
-    return ScoreRow(f"{known}: {label}" if label else known, result, share=metric != "brier")
+    return ScoreRow(
+        f"{known}: {label}" if label else known, read_score(score), share=metric != "brier"
+    )
 
 
 def _pictures(curves: Mapping[str, Any]) -> list[Picture]:

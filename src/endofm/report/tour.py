@@ -8,25 +8,43 @@ from endofm.files import write_text
 from endofm.report import curves, wording
 from endofm.report.html import page_environment
 from endofm.report.page import MAX_SKIPPED_SHOWN, run_section
-from endofm.report.prediction import HEIGHT, WIDTH, read_prediction
+from endofm.report.prediction import read_prediction
+from endofm.report.prediction_record import HEIGHT, WIDTH
 from endofm.report.reading import read_run
 
 
-def write_tour(page: Path, pretrained: Path, classifier: Path, predicted: Path) -> Path:
-    """Write one self-contained page over the three steps of the tour.
+def write_tour(
+    page: Path,
+    *,
+    pretrained: Path,
+    classifier: Path,
+    predicted: Path,
+    segmenter: Path,
+    outlined: Path,
+) -> Path:
+    """Write one self-contained page over the steps of the tour.
 
     Args:
         page: The page to write; it links to the steps' own pages, which lie below its folder.
         pretrained: Run folder of the pre-training.
-        classifier: Run folder of the fine-tuning, evaluated.
-        predicted: Folder of the prediction of one video.
+        classifier: Run folder of a classifier, evaluated.
+        predicted: Folder of its prediction of one video.
+        segmenter: Run folder of a segmenter, evaluated.
+        outlined: Folder of its prediction of one video.
 
     Raises:
         RunError: A folder holds nothing of its kind.
     """
-    runs = [read_run(folder) for folder in (pretrained, classifier)]
-    first, second = (run_section(run, run.name) for run in runs)
-    record = read_prediction(predicted)
+    runs = [read_run(folder) for folder in (pretrained, classifier, segmenter)]
+    first, second, third = (run_section(run, run.name) for run in runs)
+    record, outlines = read_prediction(predicted), read_prediction(outlined)
+    pages = {
+        "pretrained": first.run.files.report,
+        "classifier": second.run.files.report,
+        "predicted": record.files.page,
+        "segmenter": third.run.files.report,
+        "outlined": outlines.files.page,
+    }
     text = (
         page_environment()
         .get_template("tour.html")
@@ -34,14 +52,9 @@ def write_tour(page: Path, pretrained: Path, classifier: Path, predicted: Path) 
             pretrained=first,
             classifier=second,
             record=record,
-            links={
-                step: path.relative_to(page.parent).as_posix()
-                for step, path in (
-                    ("pretrained", first.run.files.report),
-                    ("classifier", second.run.files.report),
-                    ("predicted", record.files.page),
-                )
-            },
+            segmenter=third,
+            outlines=outlines,
+            links={step: path.relative_to(page.parent).as_posix() for step, path in pages.items()},
             width=WIDTH,
             height=HEIGHT,
             max_skipped=MAX_SKIPPED_SHOWN,

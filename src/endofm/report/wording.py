@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from endofm.report.reading import ProbeResult, RunRecord
+from endofm.report.reading import ProbeResult, RunRecord, Task
 
 DASH = "\N{EN DASH}"
+TASKS: Mapping[Task, tuple[str, str]] = {
+    "pretrain": ("pre-training", "Self-supervised pre-training on endoscopy video."),
+    "classify": ("classification", "Classification of endoscopy video."),
+    "segment": ("segmentation", "Segmentation of lesions in endoscopy video."),
+}
+"""What a page's title calls it, and a sentence about it."""
 SUMMARY = {
     "model": "Model",
     "start": "Starts from",
+    "weights": "Starts from",
     "data": "Videos",
     "epochs": "Epochs",
     "steps": "Steps",
@@ -21,6 +28,8 @@ SUMMARY = {
     "seed": "Seed",
 }
 """The settings that a reader asks for first."""
+SEGMENT_SUMMARY = {"data": "Frames and masks", "batch_size": "Sequences a step"}
+"""What a segmentation calls some of them."""
 
 
 def number(value: float | None) -> str:
@@ -35,19 +44,24 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
-def measured(value: float, *, share: bool) -> str:
-    """A measured value, shares as percentages."""
+def measured(value: float, *, share: bool, unit: str = "") -> str:
+    """A measured value, shares as percentages, others with their unit."""
     if not math.isfinite(value):
         return DASH
-    return f"{100 * value:.1f} %" if share else number(value)
+    return f"{100 * value:.1f} %" if share else f"{number(value)} {unit}".rstrip()
 
 
-def interval(result: ProbeResult, *, share: bool) -> str:
+def interval(result: ProbeResult, *, share: bool, unit: str = "") -> str:
     """The interval in brackets, or why there is none."""
     if math.isfinite(result.low) and math.isfinite(result.high):
-        low, high = (measured(value, share=share) for value in (result.low, result.high))
-        return f"[{low.removesuffix(' %')}{DASH}{high}]"
+        low = measured(result.low, share=share).removesuffix(" %")
+        return f"[{low}{DASH}{measured(result.high, share=share, unit=unit)}]"
     return "no interval"
+
+
+def area(share: float) -> str:
+    """The share of a frame as a percentage; two digits of a small one."""
+    return f"{100 * share:.1f} %" if share >= 0.01 else f"{100 * share:.2g} %"
 
 
 def change(before: float, after: float, *, share: bool) -> str:
@@ -69,9 +83,10 @@ def state(run: RunRecord) -> str:
 def summary(run: RunRecord) -> list[tuple[str, str]]:
     """What was run, in a few rows."""
     left_out = "epochs" if run.config.get("steps") else ""  # steps take its place
+    labels = {**SUMMARY, **(SEGMENT_SUMMARY if run.task == "segment" else {})}
     rows = [
         (label, text(run.config[key]))
-        for key, label in SUMMARY.items()
+        for key, label in labels.items()
         if run.config.get(key) is not None and key != left_out
     ]
     environment = run.environment
@@ -89,6 +104,29 @@ def summary(run: RunRecord) -> list[tuple[str, str]]:
     if shown:
         rows.append(("Versions", ", ".join(shown)))
     return rows
+
+
+def task_of(runs: Sequence[RunRecord]) -> Task:
+    """What a page is about: a pre-training, if there is one among several."""
+    tasks = {run.task for run in runs}
+    return runs[0].task if len(tasks) == 1 or "pretrain" not in tasks else "pretrain"
+
+
+def next_step(run: RunRecord, splits: Collection[str]) -> tuple[str, str]:
+    """What a fine-tuning is waiting for, and the command; of ``splits`` there are results."""
+    folder = shlex.quote(str(run.files.path))
+    if not splits:
+        return (
+            "Nothing has been scored yet: the training has not come to its end. Go on with",
+            f"endofm finetune {run.task} --out {folder} --resume",
+        )
+    if set(splits) <= {"val"}:
+        return (
+            "Only the validation has been scored, which chose the weights. For the score on what "
+            "was held back",
+            f"endofm evaluate {folder}",
+        )
+    return "To use it on a video", f"endofm predict {folder} video.mp4 --out predicted/"
 
 
 def command(run: RunRecord) -> str:

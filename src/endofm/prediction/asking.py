@@ -1,0 +1,66 @@
+"""From weights to what can be asked about videos: the weights tell the task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from endofm.engine.loading import task_of
+from endofm.errors import ConfigError
+from endofm.prediction.classify import ClassPredictor, PredictSettings
+from endofm.prediction.mask_prediction import MaskFormat
+from endofm.prediction.segment import MaskPredictor
+from endofm.tasks import classify_trained, segment_trained
+from endofm.tasks.classify_config import SamplingSettings
+from endofm.tasks.segment_config import FrameSettings
+
+
+def predictor_of(
+    source: str | Path,
+    *,
+    stride_s: float | None = None,
+    batch_size: int | None = None,
+    num_telling: int | None = None,
+    classes: Sequence[str] | None = None,
+    sampling: SamplingSettings | None = None,
+    frames: FrameSettings | None = None,
+    masks: MaskFormat | None = None,
+    device: str | None = None,
+) -> ClassPredictor | MaskPredictor:
+    """Load a classifier or a segmenter to ask it about videos; for the options see ``predict``.
+
+    Args:
+        source: Folder of a fine-tuning run, or fine-tuned weights.
+        stride_s: Of a classifier.
+        batch_size: Of a classifier.
+        num_telling: Of a classifier.
+        classes: Of a classifier without a run.
+        sampling: Of a classifier without a run.
+        frames: Of a segmenter without a run.
+        masks: Of a segmenter.
+        device: Where the network runs: a GPU if there is one, unless given.
+
+    Raises:
+        WeightsError: The weights are missing, unsafe, damaged, or not fine-tuned.
+        RunError: The run's files are damaged.
+        ConfigError: A setting is out of range, of the other task, or known to the run.
+    """
+    settings = {"stride_s": stride_s, "batch_size": batch_size, "num_telling": num_telling}
+    if task_of(source) == "segment":
+        _refuse(source, "segmenter", {**settings, "classes": classes, "sampling": sampling})
+        segmenter = segment_trained.read_trained(source, frames=frames, device=device)
+        return MaskPredictor(segmenter, masks or "png")
+    _refuse(source, "classifier", {"frames": frames, "masks": masks})
+    given = {name: value for name, value in settings.items() if value is not None}
+    parsed = PredictSettings.parse(given)
+    classifier = classify_trained.read_trained(
+        source, classes=classes, sampling=sampling, device=device
+    )
+    return ClassPredictor(classifier, parsed)
+
+
+def _refuse(source: str | Path, kind: str, others: dict[str, Any]) -> None:
+    """Raise ``ConfigError`` where an option is given that is of the other task."""
+    if wrong := [name for name, value in others.items() if value is not None]:
+        raise ConfigError(f"{source} is a {kind}", f"leave out {wrong[0]}")
