@@ -25,11 +25,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from py_sod_metrics import Emeasure, Smeasure
-from py_sod_metrics.utils import prepare_data
 
 from endofm.metrics.curves import ratio
 from endofm.metrics.intervals import Estimate, cluster_bootstrap
+from endofm.metrics.structure import e_measure, s_measure, stretch
 from endofm.metrics.surfaces import surface_distances_px
 
 COUNTS = ("true_positive_px", "false_positive_px", "false_negative_px", "num_px")
@@ -97,10 +96,11 @@ def frame_scores(probs: np.ndarray, predicted: np.ndarray, truth: np.ndarray) ->
     fp = int(np.count_nonzero(predicted)) - tp
     fn = int(np.count_nonzero(truth)) - tp
     overlap = dict.fromkeys(_RATIOS, math.nan)
-    hd95 = mean_distance = s_measure = e_measure = math.nan
+    hd95 = mean_distance = structure = alignment = math.nan
     if tp + fn:
         overlap = {name: float(ratio(*of(tp, fp, fn))) for name, of in _RATIOS.items()}
-        s_measure, e_measure = _structure_and_alignment(probs, truth)
+        stretched = stretch(probs)
+        structure, alignment = s_measure(stretched, truth), e_measure(stretched, truth)
     if tp + fn and tp + fp:
         distances = surface_distances_px(predicted, truth)
         hd95 = float(max(np.percentile(each, 95) for each in distances))
@@ -113,8 +113,8 @@ def frame_scores(probs: np.ndarray, predicted: np.ndarray, truth: np.ndarray) ->
         **overlap,
         hd95_px=hd95,
         surface_distance_px=mean_distance,
-        s_measure=s_measure,
-        e_measure=e_measure,
+        s_measure=structure,
+        e_measure=alignment,
     )
 
 
@@ -187,35 +187,6 @@ _RATIOS: dict[str, _Counts] = {  # from true and false positives and false negat
     "sensitivity": lambda tp, fp, fn: (tp, tp + fn),
     "precision": lambda tp, fp, fn: (tp, tp + fp),
 }
-
-
-def _structure_and_alignment(probs: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """S-measure and mean E-measure of a lesion frame."""
-    levels = (np.clip(probs, 0, 1) * 255).astype(np.uint8)
-    stretched, lesion = prepare_data(levels, truth.astype(np.uint8) * 255)
-    alignment = Emeasure()
-    alignment.step(stretched, lesion, normalize=False)
-    return _s_measure(stretched, lesion), float(alignment.get_results()["em"]["curve"].mean())
-
-
-def _s_measure(probs: np.ndarray, truth: np.ndarray) -> float:
-    """Half object and half region similarity (Fan et al. 2017, Equation 10).
-
-    The package's own sum is ``nan`` for a lesion in the last row or column: two of the quadrants
-    around its centroid are then empty, and weigh nothing.
-    """
-    if truth.all():
-        return float(probs.mean())
-    similarity = Smeasure()
-    row, column = (np.argwhere(truth).mean(0).round().astype(int) + 1).tolist()
-    quadrants = [
-        (rows, columns)
-        for rows in (slice(row), slice(row, None))
-        for columns in (slice(column), slice(column, None))
-        if truth[rows, columns].size
-    ]
-    region = sum(similarity.ssim(probs[q], truth[q]) * truth[q].size for q in quadrants)
-    return max(0.0, float(similarity.object(probs, truth) + region / truth.size) / 2)
 
 
 def _estimate(
