@@ -30,7 +30,7 @@ from endofm.tasks.segment_figure import frames_to_show
 from endofm.tasks.segment_job import build_segmenter
 from endofm.tasks.segment_scores import resize_probs
 from endofm.tasks.segment_sets import read_set
-from tests.data.segmented_folders import write_list, write_sequence, write_set
+from tests.data.segmented_folders import write_list, write_picture, write_sequence, write_set
 
 MakeConfig = Callable[..., SegmentConfig]
 
@@ -232,6 +232,18 @@ def test_the_originals_protocol_is_reported_where_it_is_asked_for(make_config: M
     found = _results(config.out)["original_scores"]
     assert {name: one["n"] for name, one in found.items()} == {"dice": 2, "hd95_px": 2}
     assert found["dice"]["value"] <= 1
+
+
+def test_sequences_of_one_frame_and_constant_frames_are_learnt_from(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    data = write_set(tmp_path / "single", "abcdef", num_frames=1, size_hw=(40, 56))
+    for file in (data / "frames" / "a").iterdir():
+        write_picture(file, np.full((40, 56, 3), 90, np.uint8))
+    frames = {**SMALLEST["frames"], "original_min_max": True}
+    config = make_config(data=data, batch_size=1, frames=frames)
+    assert _run(config).finished
+    assert _results(config.out)["scores"]["frames"]["dice"]["n"] >= 1
 
 
 def test_weights_without_a_run_are_scored_on_named_data(

@@ -149,6 +149,8 @@ def test_the_network_sees_normalised_rgb() -> None:
 def test_settings_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="overlap_frames is 8, give less than the 8"):
         FrameSettings(clip_frames=8, overlap_frames=8)
+    with pytest.raises(ValueError, match="size_hw is a single patch, give at least 16 x 32"):
+        FrameSettings(size_hw=(16, 16))
     for threshold in (0, 256):
         with pytest.raises(ValueError, match="mask_threshold"):
             FrameSettings(mask_threshold=threshold)

@@ -41,7 +41,9 @@ class FrameSettings(Settings):
     """Exchange red and blue, as the original did unawares."""
 
     @model_validator(mode="after")
-    def _windows_move_on(self) -> Self:
+    def _can_be(self) -> Self:
+        if max(self.size_hw) < 32:  # batch norm needs more than one value of a frame
+            raise ValueError("size_hw is a single patch, give at least 16 x 32")
         if self.overlap_frames >= self.clip_frames:
             raise ValueError(
                 f"overlap_frames is {self.overlap_frames}, give less than the "
