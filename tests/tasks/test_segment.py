@@ -208,22 +208,32 @@ def test_workers_and_processes_change_no_number(make_config: MakeConfig, tmp_pat
 
 
 @pytest.mark.slow
-def test_two_processes_share_the_sequences(make_config: MakeConfig, tmp_path: Path) -> None:
-    config = make_config()
+def test_two_processes_train_as_one_and_score_as_one(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = make_config(dropout=0.0)
     _run(config)
     alone = _results(config.out)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", "-m", "endofm", "evaluate", str(config.out)]
-    done = subprocess.run(
-        [*command, "--out", str(tmp_path / "two"), "--num-workers", "0"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    shared = json.loads(RunFolder(tmp_path / "two").results("test").read_text())
+    preset, two = tmp_path / "two.yaml", tmp_path / "two"
+    preset.write_text(config.dump_yaml())
+    _in_two_processes("finetune", "segment", "--preset", preset, "--out", two)
+    logged = [
+        next(line["loss"] for line in read_lines(RunFolder(out).metrics) if "loss" in line)
+        for out in (config.out, two)
+    ]
+    assert logged[0] == pytest.approx(logged[1], rel=1e-5)
+    assert RunFolder(two).results("val").is_file()
+    scored = tmp_path / "scored"
+    _in_two_processes("evaluate", config.out, "--out", scored, "--num-workers", 0)
+    shared = json.loads(RunFolder(scored).results("test").read_text())
     assert shared["scores"] == alone["scores"]
+
+
+def _in_two_processes(*words: object) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", "endofm", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_the_originals_protocol_is_reported_where_it_is_asked_for(make_config: MakeConfig) -> None:

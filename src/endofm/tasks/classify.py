@@ -56,18 +56,16 @@ def finetune(
     show = show_progress and accelerator.is_main_process
     labelled = _find_videos(run, config, accelerator=accelerator, show=show)
     job = ClassifyJob.assemble(run, config, labelled=labelled, accelerator=accelerator)
-    result = train_job(
+    return train_job(
         job,
         resume=resume,
         validate=lambda: _validate(job, labelled),
+        score=lambda: evaluate(run.path, split="val", show_progress=show),
         select_by=config.select_by,
         unit="videos",
         told=_told(labelled),
         show=show,
     )
-    if result.finished:
-        evaluate(run.path, split="val", show_progress=show)
-    return result
 
 
 def _told(labelled: LabelledSet) -> list[str]:

@@ -180,6 +180,7 @@ def train_job(
     *,
     resume: bool,
     validate: Callable[[], Mapping[str, float]],
+    score: Callable[[], object],
     select_by: str,
     unit: str,
     told: Sequence[str],
@@ -191,6 +192,7 @@ def train_job(
         job: What trains.
         resume: Whether the run goes on.
         validate: As in ``FinetuneHooks``.
+        score: Scores the best weights of a finished run; called by every process.
         select_by: Which of the validation's numbers tells the best step.
         unit: What a batch is made of, in the plural.
         told: What the user should know before the first step.
@@ -220,7 +222,9 @@ def train_job(
         steps = first_step if hooks.enough else job.train(hooks, first_step=first_step)
         hooks.save(steps)
     finished = steps == job.num_steps or hooks.enough
-    log.close()
+    if finished:
+        score()
+    log.close()  # the processes part
     return FinetuneResult(job.run.path, steps, job.num_steps, selection.step, finished)
 
 

@@ -49,7 +49,7 @@ def finetune(
     job = SegmentJob.assemble(
         run, config, sequences=segmented.splits["train"], accelerator=accelerator
     )
-    result = train_job(
+    return train_job(
         job,
         resume=resume,
         validate=lambda: validation_scores(
@@ -59,14 +59,12 @@ def finetune(
             num_workers=config.num_workers,
             accelerator=accelerator,
         ),
+        score=lambda: evaluate(run.path, split="val", show_progress=show),
         select_by=config.select_by,
         unit="sequences",
         told=_told(segmented),
         show=show,
     )
-    if result.finished:
-        evaluate(run.path, split="val", show_progress=show)
-    return result
 
 
 def _find_sequences(
