@@ -47,11 +47,11 @@ class Arguments(Settings):
     """Replace an earlier demo there."""
     num_clips: PositiveInt = 72
     """Clips to make."""
-    steps: PositiveInt = 60
+    steps: PositiveInt = 40
     """Steps to pre-train."""
     epochs: PositiveInt = 4
     """Epochs to fine-tune the classifier."""
-    segment_epochs: PositiveInt = 10
+    segment_epochs: PositiveInt = 8
     """Epochs to train the segmenter."""
     seed: NonNegativeInt = 0
     """Of the clips and the training."""
