@@ -71,5 +71,13 @@ def test_the_demo_ends_with_a_page(endofm: Callable[..., Outcome], tmp_path: Pat
     linked = [out / link for link in re.findall(r'href="([^"]+)"', text)]
     assert len(linked) == 5
     assert all(path.is_file() for path in linked)
+    video = out / "data" / "examination.mp4"
+    features = tmp_path / "features.npz"
+    embedded = endofm("embed", video, "--weights", out / "classify", "--out", features)
+    assert embedded.status == 0, embedded.err
+    with np.load(features) as stored:
+        assert json.loads(str(stored["settings"]))["size_px"] == 96  # as the classifier saw it
+    refused = endofm("embed", video, "--weights", out / "segment", "--out", tmp_path / "none.npz")
+    assert "is a segmenter, whose backbone sees the maps of its stem" in refused.err
     refused = endofm("demo", "--out", out)
     assert "add --overwrite" in refused.err

@@ -17,6 +17,7 @@ from endofm.embedding import EmbedSettings, embed_videos
 from endofm.engine.loading import load
 from endofm.progress import ProgressBar
 from endofm.runfolder import RunFolder
+from endofm.tasks.classify_config import ClassifyConfig
 from endofm.tasks.pretrain_config import PretrainConfig
 
 
@@ -65,7 +66,14 @@ def _defaults(words: list[str]) -> Arguments:
         for name, field in Arguments.model_fields.items()
     }
     weights = option(words, "--weights")
-    if weights and (run := RunFolder(Path(weights))).holds_run:
-        config = PretrainConfig.parse(read_yaml(run.config), where=str(run.config))
-        fields["settings"] = EmbedSettings(size_px=config.views.global_size_px)
+    if weights and (run := RunFolder(Path(weights))).holds_run and not run.sequences.is_file():
+        fields["settings"] = EmbedSettings(size_px=_trained_size_px(run))
     return Arguments.model_construct(**fields)
+
+
+def _trained_size_px(run: RunFolder) -> int:
+    """Side of the frames of a pre-training or a classification."""
+    values, where = read_yaml(run.config), str(run.config)
+    if run.labelled.is_file():
+        return ClassifyConfig.parse(values, where=where).sampling.size_px
+    return PretrainConfig.parse(values, where=where).views.global_size_px
