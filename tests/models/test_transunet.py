@@ -99,7 +99,7 @@ def test_slices_do_not_matter(model: TransUNet, monkeypatch: pytest.MonkeyPatch)
     frames = _frames(1, 5, 3, 32, 48)
     outputs = []
     for slice_frames in (1, 2, 100):
-        monkeypatch.setattr(transunet, "SLICE_FRAMES", slice_frames)
+        monkeypatch.setattr(transunet, "CPU_SLICE_FRAMES", slice_frames)
         outputs.append(model(frames))
     for output in outputs[:-1]:
         torch.testing.assert_close(output, outputs[-1], rtol=1e-3, atol=1e-4)
@@ -160,7 +160,7 @@ def _step(model: TransUNet) -> tuple[Tensor, dict[str, Tensor]]:
 def test_checkpointing_changes_no_gradient_and_no_statistic(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(transunet, "SLICE_FRAMES", 2)
+    monkeypatch.setattr(transunet, "CPU_SLICE_FRAMES", 2)
     plain, thrifty = _network(), _network(checkpointing=True)
     lengths: list[int] = []
     thrifty.stem.register_forward_hook(lambda _module, args, _out: lengths.append(len(args[0])))

@@ -25,6 +25,9 @@ from endofm.models.timesformer import PATCH_PX, TimeSformer
 SLICE_FRAMES = 8
 """Most frames that pass the convolutions together, where each frame can pass alone."""
 
+CPU_SLICE_FRAMES = 2
+"""The same on a CPU: maps of two frames reuse memory, those of eight are fresh memory each time."""
+
 
 class TransUNet(nn.Module):
     """Logits of every pixel of every frame; each frame sees its whole sequence.
@@ -164,7 +167,8 @@ def _pass(part: Callable[..., Any], *inputs: Tensor, recompute: bool) -> Any:
 
 
 def _slices(x: Tensor) -> tuple[Tensor, ...]:
-    return x.chunk(math.ceil(len(x) / SLICE_FRAMES))
+    most = CPU_SLICE_FRAMES if x.device.type == "cpu" else SLICE_FRAMES
+    return x.chunk(math.ceil(len(x) / most))
 
 
 def _check(frames: Tensor) -> None:
