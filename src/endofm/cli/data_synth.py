@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from endofm.catalog.synthetic_dataset import write_dataset
+from endofm.catalog.synthetic_masks import write_segmented_set
 from endofm.cli.arguments import parse
 from endofm.config import Settings
 from endofm.progress import ProgressBar
@@ -30,6 +31,8 @@ class Arguments(Settings):
     """Frames a second."""
     seed: NonNegativeInt = 0
     """Same seed, same pixels."""
+    every_frames: NonNegativeInt = 0
+    """Also write one frame in so many with its mask, to train a segmenter on; 0 writes none."""
     num_workers: NonNegativeInt = os.cpu_count() or 1
     """Processes that render."""
 
@@ -50,3 +53,9 @@ def main(words: list[str]) -> None:
             progress=bar.set,
         )
     print(f"{clips}: {arguments.num_clips} synthetic clips")
+    if arguments.every_frames:
+        with ProgressBar("writing frames", total=arguments.num_clips, unit="clips") as bar:
+            segmented = write_segmented_set(
+                arguments.out, every_frames=arguments.every_frames, progress=bar.set
+            )
+        print(f"{segmented}: frames and masks for: endofm finetune segment --data {segmented}")
