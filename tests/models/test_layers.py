@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from endofm.models import layers
-from endofm.models.layers import SLICE_TOKENS, Attention, Block, Mlp, drop_path
+from endofm.models.layers import Attention, Block, Mlp, drop_path
 
 
 @pytest.fixture(autouse=True)
@@ -104,22 +104,25 @@ def test_mlp_equals_written_out_gelu() -> None:
     torch.testing.assert_close(mlp(x), _naive_mlp(mlp, x))
 
 
-@pytest.mark.parametrize("num_tokens", [1, SLICE_TOKENS, SLICE_TOKENS + 1, 3 * SLICE_TOKENS + 5])
-def test_sliced_mlp_equals_the_whole(num_tokens: int) -> None:
-    mlp = Mlp(dim=6, hidden_dim=24)
-    x = torch.randn(2, num_tokens, 6)
+@pytest.mark.parametrize("num_frames", [1, 4, 12])  # few tokens have two layers after time
+def test_block_equals_written_out_sums(num_frames: int) -> None:
+    block = _randomise(Block(dim=12, num_heads=3, mlp_ratio=4, drop_rate=0.5)).eval()
+    tokens = torch.randn(2, 1 + 3 * num_frames, 12)
+    kept = torch.ones(2, 3), torch.ones(2, num_frames), torch.ones(2)
     with torch.no_grad():
-        sliced = mlp(x)
-    torch.testing.assert_close(sliced, mlp(x).detach())
+        naive = _naive_block(block, tokens, num_frames, kept=kept)
+        torch.testing.assert_close(block(tokens, num_frames), naive, rtol=1e-5, atol=1e-5)
 
 
-def test_block_equals_written_out_sums() -> None:
+@pytest.mark.parametrize("slice_tokens", [1, 7, 1000])
+def test_slices_do_not_matter(slice_tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
     block = _randomise(Block(dim=12, num_heads=3, mlp_ratio=4, drop_rate=0.5)).eval()
     tokens = torch.randn(2, 1 + 3 * 4, 12)
-    kept = torch.ones(2, 3), torch.ones(2, 4), torch.ones(2)
+    whole, before = block(tokens, 4).detach(), tokens.clone()
+    monkeypatch.setattr(layers, "SLICE_TOKENS", slice_tokens)
     with torch.no_grad():
-        naive = _naive_block(block, tokens, 4, kept=kept)
-        torch.testing.assert_close(block(tokens, 4), naive, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(block(tokens, 4), whole)
+    assert torch.equal(tokens, before)
 
 
 def test_drop_path_acts_on_patch_frame_and_clip(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ The block is that of TimeSformer (Bertasius et al., ICML 2021, figure 2e).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +16,10 @@ from torch import Tensor, nn
 
 NORM_EPS = 1e-6
 INIT_STD = 0.02
-SLICE_TOKENS = 1024
-"""Most tokens that pass an MLP together in CPU inference."""
+Layer = Callable[[Tensor], Tensor]
+
+SLICE_TOKENS = 2048
+"""About so many tokens pass a branch together in CPU inference."""
 
 
 def drop_path(x: Tensor, rate: float) -> Tensor:
@@ -48,9 +52,13 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, L, D) -> (N, L, D)``."""
+        return self.proj(self.mix(x))
+
+    def mix(self, x: Tensor) -> Tensor:
+        """The values as attention weighs them, before ``proj``: ``(N, L, D) -> (N, L, D)``."""
         query, key, value = self._heads(x)
         out = F.scaled_dot_product_attention(query, key, value)
-        return self.proj(out.transpose(1, 2).flatten(2))  # (N, L, D)
+        return out.transpose(1, 2).flatten(2)
 
     def weights(self, x: Tensor) -> Tensor:
         """Attention from each token (row) to each token: ``(N, L, D) -> (N, heads, L, L)``."""
@@ -74,16 +82,6 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., D) -> (..., D)``."""
-        recorded = torch.is_grad_enabled() or torch.compiler.is_compiling()
-        if recorded or x.device.type != "cpu":
-            return self._layers(x)
-        # The hidden layer is the widest tensor of all. Whole, it is fresh memory in every block:
-        # up to 100,000 page faults a clip, a tenth of the time. Slices of it reuse one piece.
-        rows = x.flatten(0, -2)  # (N, D)
-        slices = rows.chunk(math.ceil(len(rows) / SLICE_TOKENS))
-        return torch.cat([self._layers(piece) for piece in slices]).view(x.shape)
-
-    def _layers(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x)))
 
 
@@ -107,33 +105,58 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor, num_frames: int) -> Tensor:
         """``(B, 1 + P*T, D) -> (B, 1 + P*T, D)``, with T = ``num_frames``."""
-        class_token = tokens[:, :1]
-        patches = self._over_time(tokens[:, 1:], num_frames)  # (B, P, T, D)
-        frames = _frames(class_token, patches)  # (B*T, 1 + P, D)
-        space = self._drop(self.attn(self.norm1(frames)))
-        space = space.unflatten(0, (-1, num_frames)).transpose(1, 2)  # (B, 1 + P, T, D)
-        class_token = class_token + space[:, :1].mean(2)  # (B, 1, D)
-        patches = patches + space[:, 1:]
-        tokens = torch.cat([class_token, patches.flatten(1, 2)], 1)  # (B, 1 + P*T, D)
-        return tokens + self._drop(self.mlp(self.norm2(tokens)))
+        frames = self._frames(tokens, num_frames)  # (B, T, 1 + P, D)
+        frames = _add(frames, self._over_space, in_place=True)
+        class_token = frames[:, :, 0].mean(1, keepdim=True)  # (B, 1, D)
+        patches = frames[:, :, 1:].transpose(1, 2).flatten(1, 2)  # (B, P*T, D)
+        tokens = torch.cat([class_token, patches], 1)  # (B, 1 + P*T, D)
+        return _add(tokens, self._each_alone, in_place=True)
 
     def space_weights(self, tokens: Tensor, num_frames: int) -> Tensor:
         """The block's attention over space: ``(B, 1 + P*T, D) -> (B*T, heads, 1 + P, 1 + P)``."""
-        patches = self._over_time(tokens[:, 1:], num_frames)
-        return self.attn.weights(self.norm1(_frames(tokens[:, :1], patches)))
+        frames = self._frames(tokens, num_frames)
+        return self.attn.weights(self.norm1(frames).flatten(0, 1))
 
-    def _over_time(self, patches: Tensor, num_frames: int) -> Tensor:
-        patches = patches.unflatten(1, (-1, num_frames))  # (B, P, T, D)
-        time = self.temporal_norm1(patches).flatten(0, 1)  # (B*P, T, D)
-        time = self.temporal_fc(self._drop(self.temporal_attn(time)))
-        return patches + time.view_as(patches)
+    def _frames(self, tokens: Tensor, num_frames: int) -> Tensor:
+        """Patches after attention over time, each frame's behind a copy of the class token."""
+        patches = tokens[:, 1:].unflatten(1, (-1, num_frames))  # (B, P, T, D)
+        project = self._time_projection(num_tokens=patches.shape[:-1].numel())
+        patches = _add(patches, partial(self._over_time, project=project))
+        copies = tokens[:, None, :1].expand(-1, num_frames, -1, -1)  # (B, T, 1, D)
+        return torch.cat([copies, patches.transpose(1, 2)], 2)  # (B, T, 1 + P, D)
+
+    def _time_projection(self, *, num_tokens: int) -> Layer:
+        first, second = self.temporal_attn.proj, self.temporal_fc
+        if self.training or num_tokens < 2 * first.in_features:
+            return lambda x: second(self._drop(first(x)))
+        # Without drop path between them, the two are one linear map: a product less for each token.
+        weight, bias = second.weight @ first.weight, second(first.bias)
+        return lambda x: F.linear(x, weight, bias)
+
+    def _over_time(self, patches: Tensor, project: Layer) -> Tensor:  # (B, P, T, D), as its output
+        time = self.temporal_norm1(patches).flatten(0, 1)
+        return project(self.temporal_attn.mix(time)).view_as(patches)
+
+    def _over_space(self, frames: Tensor) -> Tensor:  # (B, T, 1 + P, D), as its output
+        space = self.norm1(frames).flatten(0, 1)
+        return self._drop(self.attn(space)).view_as(frames)
+
+    def _each_alone(self, tokens: Tensor) -> Tensor:  # (B, L, D), as its output
+        return self._drop(self.mlp(self.norm2(tokens)))
 
     def _drop(self, x: Tensor) -> Tensor:
         return drop_path(x, self.drop_rate if self.training else 0.0)
 
 
-def _frames(class_token: Tensor, patches: Tensor) -> Tensor:
-    """Each frame's tokens behind a copy of the class token: ``-> (B*T, 1 + P, D)``."""
-    batch, _, num_frames, _ = patches.shape
-    copies = class_token[:, None].expand(batch, num_frames, 1, -1)
-    return torch.cat([copies, patches.transpose(1, 2)], 2).flatten(0, 1)
+def _add(x: Tensor, branch: Layer, *, in_place: bool = False) -> Tensor:
+    """``x + branch(x)`` for a branch in which the second axis of x does not mix."""
+    recorded = torch.is_grad_enabled() or torch.compiler.is_compiling()
+    if recorded or x.device.type != "cpu":
+        return x + branch(x)
+    # Whole, the tensors within a branch are fresh memory each time: 200,000 page faults for 25
+    # frames, a tenth of the time. Slices of them reuse the same memory.
+    num_slices = math.ceil(x.shape[:-1].numel() / SLICE_TOKENS)
+    total = x if in_place else torch.empty_like(x)
+    for piece, place in zip(x.chunk(num_slices, 1), total.chunk(num_slices, 1), strict=True):
+        torch.add(piece, branch(piece), out=place)
+    return total

@@ -83,12 +83,13 @@ class TransUNet(nn.Module):
             _pass(self._embed, piece, recompute=recompute)
             for piece in _slices(frames.flatten(0, 1))
         ]
-        patches, *skips = (torch.cat(maps) for maps in zip(*pieces, strict=True))  # (N, C, ...)
-        maps = self._encode(patches, num_frames=frames.shape[1])
+        patches, *skips = zip(*pieces, strict=True)  # each of (N, C, ...)
+        maps = self._encode(torch.cat(patches), num_frames=frames.shape[1])
         if self.training:  # the decoder's batch norm needs all frames
-            logits = self.head(self.decoder(maps, *skips, recompute=recompute))
+            whole = map(torch.cat, skips)
+            logits = self.head(self.decoder(maps, *whole, recompute=recompute))
         else:
-            levels = zip(*map(_slices, (maps, *skips)), strict=True)
+            levels = zip(_slices(maps), *skips, strict=True)
             logits = torch.cat([self.head(self.decoder(*level)) for level in levels])
         return logits.unflatten(0, frames.shape[:2])
 
@@ -130,6 +131,7 @@ class Decoder(nn.Module):
 
         With ``recompute`` the widest maps are not kept for the backward pass.
         """
+        x = x.contiguous(memory_format=torch.channels_last)  # as the skips are
         x = F.relu(self.conv_more(x), inplace=True)
         for block, skip in zip_longest(self.blocks, skips):
             x = block(x, *([] if skip is None else [skip]), recompute=recompute)
@@ -153,7 +155,7 @@ class DecoderBlock(nn.Module):
 
     def _widen(self, x: Tensor, *skip: Tensor) -> Tensor:
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-        return self.conv1[0](torch.cat([x, *skip], 1))
+        return self.conv1[0](torch.cat([x, *skip], 1) if skip else x)
 
 
 def _convolution(in_channels: int, out_channels: int) -> nn.Sequential:
