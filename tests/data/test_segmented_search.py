@@ -70,6 +70,11 @@ def test_no_such_folder(tmp_path: Path) -> None:
     assert error(tmp_path / "none").startswith("ROOT: no such folder; give a folder with frames/")
 
 
+def test_the_folder_above_is_told_from_the_right_one(tmp_path: Path) -> None:
+    write_set(tmp_path / "inner", "a")
+    assert error(tmp_path) == "ROOT: has no folder 'frames'; did you mean inner?"
+
+
 def test_missing_folders(tmp_path: Path) -> None:
     assert error(tmp_path).startswith("ROOT: has no folder 'frames'; give a folder with frames/")
     write_set(tmp_path, "a")

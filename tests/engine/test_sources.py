@@ -109,7 +109,10 @@ def test_what_looks_like_a_path_is_never_sent_to_the_hub(
     (tmp_path / "here").mkdir()
     with pytest.raises(WeightsError) as caught:
         locate(text)
-    assert str(caught.value) == f"{text}: no such file or folder; check the path"
+    assert str(caught.value) == (
+        f"{text}: no such file or folder; check the path: a run's folder, a weights file or "
+        "OWNER/NAME on the Hub is wanted"
+    )
     assert not asked
 
 

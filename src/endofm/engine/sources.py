@@ -43,7 +43,10 @@ def locate(source: str | Path) -> Path:
         return path
     match = _HUB_ID.fullmatch(str(source)) if isinstance(source, str) else None
     if match is None or _looks_local(path):
-        raise WeightsError(f"{source}: no such file or folder", "check the path")
+        raise WeightsError(
+            f"{source}: no such file or folder",
+            "check the path: a run's folder, a weights file or OWNER/NAME on the Hub is wanted",
+        )
     return _download(match["repository"], match["file"] or _HUB_FILE)
 
 
