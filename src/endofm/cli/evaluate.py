@@ -78,7 +78,10 @@ def _rows(
 
 def _cells(estimate: Estimate) -> tuple[str, str, str, str]:
     value = "undefined" if math.isnan(estimate.value) else f"{estimate.value:.3f}"
-    interval = f"[{estimate.low:.3f}, {estimate.high:.3f}]"
-    if math.isnan(estimate.low):
-        interval = "none: needs 2 groups" if estimate.num_groups < 2 else "none"
+    if estimate.num_groups < 2:
+        interval = "none: needs 2 groups"
+    elif math.isnan(estimate.low):
+        interval = "none"
+    else:
+        interval = f"[{estimate.low:.3f}, {estimate.high:.3f}]"
     return value, interval, str(estimate.n), str(estimate.num_groups)

@@ -108,9 +108,8 @@ def _sequences_in(folder: Path) -> list[FrameSequence]:
     frames, masks = _child(folder, _FRAME_FOLDERS), _child(folder, _MASK_FOLDERS)
     if frames is None or masks is None:
         missing = "frames" if frames is None else "masks"
-        within = (child for child in _subfolders(folder) if _child(child, _FRAME_FOLDERS))
-        meant = next(within, None)
-        hint = f"did you mean {meant}?" if meant else LAYOUT
+        inner = next(folder.glob("*/frames"), None)  # overlooks what cannot be listed
+        hint = f"did you mean {inner.parent}?" if inner else LAYOUT
         raise DataError(f"{folder}: has no folder {missing!r}", hint)
     frames_of, masks_of = _folders_of(frames), _folders_of(masks)
     if ("" in frames_of) != ("" in masks_of):

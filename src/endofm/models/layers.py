@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 NORM_EPS = 1e-6
 INIT_STD = 0.02
-Layer = Callable[[Tensor], Tensor]
-
 SLICE_TOKENS = 2048
-"""About so many tokens pass a branch together in CPU inference."""
+"""Tokens that pass a branch together in CPU inference, where the second axis can be cut so fine."""
+
+Layer = Callable[[Tensor], Tensor]
 
 
 def drop_path(x: Tensor, rate: float) -> Tensor:
@@ -149,7 +149,10 @@ class Block(nn.Module):
 
 
 def _add(x: Tensor, branch: Layer, *, in_place: bool = False) -> Tensor:
-    """``x + branch(x)`` for a branch in which the second axis of x does not mix."""
+    """``x + branch(x)``, both (B, N, ..., D), for a branch that mixes nothing along N.
+
+    With ``in_place`` the memory of x may hold the sum: x is lost.
+    """
     recorded = torch.is_grad_enabled() or torch.compiler.is_compiling()
     if recorded or x.device.type != "cpu":
         return x + branch(x)
