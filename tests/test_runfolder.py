@@ -55,3 +55,13 @@ def test_what_an_early_failure_left_is_no_obstacle(tmp_path: Path) -> None:
     run.videos.touch()
     run.refuse_if_taken()
     RunFolder(tmp_path / "absent").refuse_if_taken()
+
+
+def test_a_second_score_of_a_reported_split_is_remarked(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    assert run.scored_before("test") == ()
+    for split in ("test", "test-other", "val"):
+        run.results(split).touch()
+    assert run.scored_before("val") == ()
+    for split in ("test", "test-other"):
+        assert run.scored_before(split)[0].startswith(f"{split} was scored before")

@@ -61,6 +61,12 @@ class RunFolder:
         """What was measured on one split."""
         return self.path / f"results-{split}.json"
 
+    def scored_before(self, split: str) -> tuple[str, ...]:
+        """A warning if a split that is kept for the report has been scored already."""
+        if split in {"train", "val"} or not self.results(split).exists():
+            return ()
+        return (f"{split} was scored before: to choose between scores of it is to fit it",)
+
     def all_results(self) -> list[Path]:
         """What was measured on each split: the reported ones first, validation last."""
         found = sorted(self.path.glob("results-*.json"))

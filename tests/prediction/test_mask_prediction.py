@@ -56,6 +56,12 @@ def test_areas_and_stretches_are_those_of_the_masks(video: Path) -> None:
     assert (last.spans[0].start_s, last.spans[0].end_s) == (0.1, 0.2)
 
 
+def test_a_frame_that_is_not_there_is_refused(video: Path) -> None:
+    for absent in (-1, len(SIDES)):
+        with pytest.raises(DataError, match=f"no frame {absent}; choose 0 to 7"):
+            masks_of(video, SIDES).mask(absent)
+
+
 def test_everything_is_written_and_the_page_returned(out: PredictionFolder, video: Path) -> None:
     seen: list[tuple[int, int]] = []
     found = masks_of(video, SIDES)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from endofm.data import rle
 from endofm.data.video import VideoInfo
 from endofm.engine.environment import describe_environment
+from endofm.errors import DataError
 from endofm.files import replacing
 from endofm.prediction.mask_files import write_areas, write_pictures, write_run_lengths
 from endofm.prediction.mask_overlay import Lesion, outline, write_mask_overlay
@@ -59,7 +60,13 @@ class MaskPrediction:
     """What is said beside every number of the segmenter's run, such as 'synthetic'."""
 
     def mask(self, index: int) -> NDArray[np.bool_]:
-        """Where a frame shows a lesion, (H, W)."""
+        """Where a frame shows a lesion, (H, W).
+
+        Raises:
+            DataError: There is no such frame.
+        """
+        if not 0 <= index < len(self.masks):
+            raise DataError(f"no frame {index}", f"choose 0 to {len(self.masks) - 1}")
         return rle.decode(self.masks[index], (self.video.height, self.video.width))
 
     @cached_property

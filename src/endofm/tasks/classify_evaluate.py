@@ -112,13 +112,14 @@ def evaluate(
     folder = RunFolder(Path(out or source))
     name = f"{split}-{Path(data).stem}" if run and data else split
     results, table = folder.results(name), folder.predictions(name)
+    notes = (*_notes(trained), *folder.scored_before(name))
     if main:
         measured = _measured(predictions, estimates, thresholds)
         about = {"split": split, "data": str(data or (run.config.data if run else ""))}
-        write_json(results, {"task": "classify", **about, **_about(trained), **measured})
+        write_json(results, {"task": "classify", **about, **_about(trained, notes), **measured})
         _write_table(table, predictions, videos)
     accelerator.wait_for_everyone()
-    return Evaluation(estimates, results, table, _notes(trained))
+    return Evaluation(estimates, results, table, notes)
 
 
 def predictions_of(
@@ -179,7 +180,7 @@ def _notes(trained: TrainedClassifier) -> tuple[str, ...]:
     return trained.run.labelled.notes if trained.run else (UNKNOWN_PAST, NO_THRESHOLD)
 
 
-def _about(trained: TrainedClassifier) -> dict[str, Any]:
+def _about(trained: TrainedClassifier, notes: Sequence[str]) -> dict[str, Any]:
     """What was asked, as JSON."""
     run = trained.run
     return {
@@ -189,7 +190,7 @@ def _about(trained: TrainedClassifier) -> dict[str, Any]:
         "multi_label": trained.multi_label,
         "thresholds_from": SELECTED_BY if run else "",
         "selected_on_reported": run is not None and run.config.select_on_test,
-        "notes": list(_notes(trained)),
+        "notes": list(notes),
         "sampling": trained.sampling.model_dump(mode="json"),
         "weights_sha256": weights_sha256(trained.network.state_dict()),
         "environment": describe_environment(),

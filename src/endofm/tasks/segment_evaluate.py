@@ -144,7 +144,11 @@ def evaluate(
     )
     folder = RunFolder(Path(out or source))
     name = f"{split}-{Path(data).stem}" if run and data else split
-    notes = (*segmented.notes, *(() if run else (UNKNOWN_PAST,)))
+    notes = (
+        *segmented.notes,
+        *(() if run else (UNKNOWN_PAST,)),
+        *folder.scored_before(name),
+    )
     if accelerator.is_main_process:
         about = {"split": split, "data": str(data or (run.config.data if run else ""))}
         measured = {
