@@ -14,9 +14,10 @@ from typing import Any
 import torch
 
 from endofm.engine.checkpoint import STATE, TRAINING
+from endofm.engine.detector_layout import original_detector
 from endofm.engine.layouts import original_classifier, recognise
 from endofm.engine.segmenter_layout import original_segmenter
-from endofm.engine.sources import CLASSIFIER, SEGMENTER, locate
+from endofm.engine.sources import CLASSIFIER, DETECTOR, SEGMENTER, locate
 from endofm.engine.structure import flatten, unflatten
 from endofm.engine.weights import (
     STRUCTURE,
@@ -95,6 +96,8 @@ def _complete_checkpoint(source: str | Path) -> dict[Any, Any]:
         return dict(original_classifier(tree[CLASSIFIER]))
     if SEGMENTER in tree:
         return dict(original_segmenter(tree[SEGMENTER]))
+    if DETECTOR in tree:
+        return dict(original_detector(tree[DETECTOR]))
     if "student" in tree:
         tree["student"] = {f"module.{key}": value for key, value in tree["student"].items()}
     return {**tree, **_progress(path)}

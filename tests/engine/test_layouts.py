@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from endofm.engine.detector_layout import detector_state, original_detector
 from endofm.engine.layouts import recognise, select_state
 from endofm.engine.segmenter_layout import original_segmenter, segmenter_state
 from endofm.engine.weights import backbone_state, load_backbone, network_state
-from endofm.models import TransUNet, timesformer_base
+from endofm.models import Detector, TransUNet, timesformer_base
 from tests.checkpoints import (
     KEYS,
     assert_same,
@@ -211,6 +212,20 @@ def test_a_segmenter_is_known_under_usual_wrappings(
     expected = segmenter_state(_original_segmenter(), source="")
     found = select_state(tree, "teacher", source="")
     assert list(segmenter_state(found, source="")) == list(expected)
+
+
+def test_a_detectors_keys_are_the_originals_but_for_what_is_never_used() -> None:
+    listing = json.loads((KEYS / "keys_stft_model.json").read_text())
+    original = {key: torch.empty(()).expand(entry["shape"]) for key, entry in listing.items()}
+    assert len(original) == 325
+    with torch.device("meta"):
+        ours = Detector(timesformer_base()).state_dict()
+    renamed = detector_state(original, source="kumc.pth")
+    assert {k: v.shape for k, v in renamed.items()} == {k: v.shape for k, v in ours.items()}
+    back = original_detector(renamed)["model"]
+    assert set(original) - set(back) == {key for key in original if ".fpn1." in key}
+    assert all(original[key] is value for key, value in back.items())
+    assert recognise({"model": original, "optimizer": {}}) == "detector"
 
 
 def test_what_is_no_segmenter_is_refused() -> None:

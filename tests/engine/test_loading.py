@@ -8,7 +8,7 @@ from endofm.convert import convert
 from endofm.engine.loading import load
 from endofm.engine.weights import read_checkpoint
 from endofm.errors import ConfigError, WeightsError
-from endofm.models import Classifier, TimeSformer, TransUNet
+from endofm.models import Classifier, Detector, TimeSformer, TransUNet
 from tests.checkpoints import classifier, pretraining, small_state
 
 
@@ -104,6 +104,52 @@ def test_a_segmenter_of_other_shapes_or_with_nan_is_refused(tmp_path: Path) -> N
         load(tmp_path / "c.pth", task="segment")
 
 
+def _detector() -> Detector:
+    torch.manual_seed(0)
+    backbone = TimeSformer(embed_dim=64, depth=2, num_heads=1, grid=2)
+    return Detector(backbone, num_classes=3, channels=32).eval()
+
+
+def test_a_detector_run_is_read_and_converts_both_ways(tmp_path: Path) -> None:
+    network = _detector()
+    checkpoint = tmp_path / "run" / "checkpoints" / "step-000001"
+    checkpoint.mkdir(parents=True)
+    save_file(network.state_dict(), checkpoint / "detector.safetensors")
+    (checkpoint.parent / "last").symlink_to("step-000001")
+    original, ours, back = (tmp_path / name for name in ("kumc.pth", "a.safetensors", "b.pth"))
+    assert convert(tmp_path / "run", original).kind == "detector"
+    convert(original, ours)
+    convert(ours, back)
+    assert list(read_checkpoint(original)) == ["model"]
+    flat = read_checkpoint(back)["model"]
+    assert "rpn.head.dcn_cls_subnet.conv_offset.weight" in flat
+    spread = tmp_path / "spread.pth"
+    torch.save({"model": {f"module.{key}": value for key, value in flat.items()}}, spread)
+    frames, clips = torch.randn(1, 2, 3, 64, 64), torch.randn(1, 3, 2, 32, 32)
+    for source in (tmp_path / "run", original, ours, back, spread):
+        loaded = load(source, task="detect")
+        assert not loaded.training
+        for found, level in zip(loaded(frames), network(frames), strict=True):
+            torch.testing.assert_close(found.corrections, level.corrections)
+        torch.testing.assert_close(load(source)(clips), network.backbone(clips))
+
+
+def test_a_detector_without_its_head_or_with_nan_is_refused(tmp_path: Path) -> None:
+    state = _detector().state_dict()
+    rest = {k: v for k, v in state.items() if k != "head.class_logits.weight"}
+    torch.save(rest, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match=r"a\.pth: the detector has no head\.class_logits"):
+        load(tmp_path / "a.pth", task="detect")
+    torch.save({**state, "pyramid.up.bias": torch.full((64,), torch.nan)}, tmp_path / "b.pth")
+    with pytest.raises(WeightsError, match=r"b\.pth: NaN or infinity in pyramid\.up\.bias"):
+        load(tmp_path / "b.pth", task="detect")
+    torch.save(pretraining(), tmp_path / "c.pth")
+    with pytest.raises(WeightsError, match=r"c\.pth holds no detector"):
+        load(tmp_path / "c.pth", task="detect")
+
+
 def test_an_unknown_task_is_refused() -> None:
-    with pytest.raises(ConfigError, match="task is 'outline'; choose 'classify' or 'segment'"):
+    with pytest.raises(
+        ConfigError, match="task is 'outline'; choose 'classify', 'segment' or 'det"
+    ):
         load("x.pth", task="outline")  # type: ignore[call-overload]  # no task of ours

@@ -8,6 +8,9 @@ classifier      ``backbone_state_dict`` (``module.*``) and ``state_dict`` (``mod
 segmenter       flat: ``transformer.*``, ``decoder.*``, ``segmentation_head.*``, where a backbone's
                 ``patch_embed``, ``pos_embed`` and ``time_embed`` are dropped; in ours, too:
                 ``stem.*``, ``proj.*``, ``pos_embed``, ``backbone.*``, ``decoder.*``, ``head.*``
+detector        flat or under ``model``, perhaps behind ``module.``: ``backbone.body.*``,
+                ``backbone.fpn.*``, ``rpn.head.*``; in ours ``backbone.*``, ``pyramid.*``,
+                ``head.*``, ``transform.*``
 view_network    flat, or under ``state_dict`` or ``model``: ``backbone.*`` and perhaps ``head.*``
 backbone        flat or under these names: a TimeSformer, perhaps with a linear ``head.*``
 image_backbone  the same of a ViT for images: no ``temporal_*``, no ``time_embed``
@@ -25,12 +28,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from endofm.engine.segmenter_layout import HEAD_CHANNELS, by_our_names, is_segmenter
+from endofm.engine import detector_layout, segmenter_layout
+from endofm.engine.detector_layout import is_detector
+from endofm.engine.key_names import State
+from endofm.engine.segmenter_layout import HEAD_CHANNELS, is_segmenter
 from endofm.engine.sources import NETWORKS, TASK_NETWORKS
 from endofm.errors import WeightsError
 from endofm.models.timesformer import PATCH_PX
-
-State = dict[str, Tensor]
 
 _WRAPPERS = (*TASK_NETWORKS, "backbone_state_dict", "state_dict", "model")
 _CLASSIFIER_PARTS = ("linear.", "pool.")
@@ -56,6 +60,7 @@ def recognise(tree: Mapping[Any, Any]) -> str:
         "weights": not has_blocks(backbone),
         "pretraining": bool(held),
         "segmenter": is_segmenter(state),
+        "detector": is_detector(state),
         "classifier": _holds(tree, "backbone_state_dict") or "linear.weight" in state,
         "view_network": _is_wrapped(state),
         "image_backbone": is_image(backbone),
@@ -89,8 +94,19 @@ def select_state(tree: Mapping[Any, Any], network: str, *, source: str | Path) -
     }
 
 
+def by_our_names(state: State) -> State:
+    """A segmenter's or detector's tensors under our names; all others keep their own."""
+    return detector_layout.by_our_names(segmenter_layout.by_our_names(state))
+
+
 def split_network(state: State) -> tuple[State, State]:
-    """Backbone and DINO head, without their prefixes; a linear classifier's head is left out."""
+    """Backbone and DINO head, without their prefixes; other heads are left out.
+
+    Args:
+        state: By our names.
+    """
+    if is_detector(state):
+        return _below("backbone.", state), {}
     if _is_wrapped(state):
         return _below("backbone.", state), _below("head.", state)
     return {key: value for key, value in state.items() if not key.startswith("head.")}, {}

@@ -9,8 +9,9 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor
 
+from endofm.engine.detector_layout import detector_architecture, detector_state
+from endofm.engine.key_names import State
 from endofm.engine.layouts import (
-    State,
     architecture,
     classifier_state,
     recognise,
@@ -20,7 +21,10 @@ from endofm.engine.segmenter_layout import segmenter_architecture, segmenter_sta
 from endofm.engine.sources import NETWORKS
 from endofm.engine.weights import load_backbone, load_state, networks_in, read_checkpoint
 from endofm.errors import ConfigError, WeightsError
-from endofm.models import Classifier, TimeSformer, TransUNet
+from endofm.models import Classifier, Detector, TimeSformer, TransUNet
+
+Task = Literal["classify", "segment", "detect"]
+Network = TimeSformer | Classifier | TransUNet | Detector
 
 
 @overload
@@ -35,9 +39,11 @@ def load(source: str | Path, *, task: Literal["classify"]) -> Classifier: ...
 def load(source: str | Path, *, task: Literal["segment"]) -> TransUNet: ...
 
 
-def load(
-    source: str | Path, *, task: Literal["classify", "segment"] | None = None
-) -> TimeSformer | Classifier | TransUNet:
+@overload
+def load(source: str | Path, *, task: Literal["detect"]) -> Detector: ...
+
+
+def load(source: str | Path, *, task: Task | None = None) -> Network:
     """The network of any weights we know, in eval mode, float32, on the CPU.
 
     Args:
@@ -45,31 +51,36 @@ def load(
             ``org/name``.
         task: Without it, the backbone of the weights, whatever they were trained for; with
             ``classify``, backbone and classifier: clips (B, 3, T, H, W) to logits (B, K); with
-            ``segment``, a TransUNet: frames (B, T, 3, H, W) to logits (B, T, K, H, W).
+            ``segment``, a TransUNet: frames (B, T, 3, H, W) to logits (B, T, K, H, W); with
+            ``detect``, a Detector: frames (B, 1 + R, 3, H, W), the current one first.
 
     Raises:
         WeightsError: The weights are missing, unsafe, damaged, or of another model.
         ConfigError: There is no such task.
     """
-    loaders: dict[str | None, Callable[[str | Path], TimeSformer | Classifier | TransUNet]] = {
+    loaders: dict[str | None, Callable[[str | Path], Network]] = {
         None: load_backbone,
         "classify": load_classifier,
         "segment": load_segmenter,
+        "detect": load_detector,
     }
     if task not in loaders:
-        raise ConfigError(f"task is {task!r}", "choose 'classify' or 'segment', or leave it out")
+        raise ConfigError(
+            f"task is {task!r}", "choose 'classify', 'segment' or 'detect', or leave it out"
+        )
     return loaders[task](source)
 
 
-def task_of(source: str | Path) -> Literal["classify", "segment"] | None:
+def task_of(source: str | Path) -> Task | None:
     """What weights were fine-tuned for; ``None`` for those that are only a backbone's.
 
     Raises:
         WeightsError: The weights are missing, unsafe or damaged.
     """
-    tasks: dict[str, Literal["classify", "segment"]] = {
+    tasks: dict[str, Task] = {
         "classifier": "classify",
         "segmenter": "segment",
+        "detector": "detect",
     }
     return tasks.get(recognise(read_checkpoint(source)))
 
@@ -112,6 +123,29 @@ def load_segmenter(source: str | Path, **overrides: Any) -> TransUNet:
         segmenter = TransUNet(TimeSformer(**{**backbone, **overrides}), **arguments)
     load_state(segmenter, state, source=source)
     return segmenter.eval()
+
+
+def load_detector(source: str | Path, **overrides: Any) -> Detector:
+    """A detector in eval mode, built to the shapes of its weights.
+
+    Args:
+        source: See ``load``.
+        **overrides: Arguments of ``TimeSformer`` that take the place of the inferred ones.
+
+    Raises:
+        WeightsError: The weights are missing, unsafe, damaged, or no detector's.
+    """
+    tree = read_checkpoint(source)
+    state = detector_state(select_state(tree, NETWORKS[0], source=source), source=source)
+    _refuse_broken(state, source=source)
+    arguments = detector_architecture(state, source=source)
+    backbone, _ = networks_in(tree, NETWORKS[0], source=source)
+    with torch.device("meta"):  # no time spent on initial values
+        detector = Detector(
+            TimeSformer(**architecture(backbone, overrides, source=source)), **arguments
+        )
+    load_state(detector, state, source=source)
+    return detector.eval()
 
 
 def _refuse_broken(state: State, *, source: str | Path) -> None:

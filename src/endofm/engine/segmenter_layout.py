@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
+from endofm.engine.key_names import State, renamed
 from endofm.errors import WeightsError
-
-State = dict[str, Tensor]
 
 HEAD_CHANNELS = 64
 """Of every attention head of the backbones."""
@@ -36,7 +32,7 @@ _SHAPE_GIVERS = {  # what tells the architecture, and how many axes it has
 
 def by_our_names(state: State) -> State:
     """A segmenter's tensors under our names; whatever is none of the original's keeps its own."""
-    return _renamed(state, _PARTS)
+    return renamed(state, _PARTS)
 
 
 def is_segmenter(state: State) -> bool:
@@ -61,7 +57,7 @@ def segmenter_state(state: State, *, source: str | Path) -> State:
 
 def original_segmenter(state: State) -> State:
     """A segmenter of ours by the original's names."""
-    return _renamed(state, {ours: original for original, ours in _PARTS.items()})
+    return renamed(state, {ours: original for original, ours in _PARTS.items()})
 
 
 def segmenter_architecture(state: State, *, source: str | Path) -> tuple[dict[str, Any], ...]:
@@ -101,12 +97,3 @@ def segmenter_architecture(state: State, *, source: str | Path) -> tuple[dict[st
         "mlp_ratio": shapes["backbone.blocks.0.mlp.fc1.weight"][0] / dim,
     }
     return segmenter, backbone
-
-
-def _renamed(state: State, beginnings: Mapping[str, str]) -> State:
-    """With another beginning of each key that has one of these; at most one fits a key."""
-    renamed = {}
-    for key, value in state.items():
-        old = next((beginning for beginning in beginnings if key.startswith(beginning)), "")
-        renamed[beginnings.get(old, "") + key.removeprefix(old)] = value
-    return renamed

@@ -15,7 +15,8 @@ NETWORKS = ("teacher", "student")
 """The two networks of a pre-training."""
 CLASSIFIER = "classifier"
 SEGMENTER = "segmenter"
-TASK_NETWORKS = (CLASSIFIER, SEGMENTER)
+DETECTOR = "detector"
+TASK_NETWORKS = (CLASSIFIER, SEGMENTER, DETECTOR)
 """The network of a fine-tuning, by its task."""
 _HUB_FILE = "model.safetensors"
 _HUB_ID = re.compile(

@@ -16,9 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from endofm.engine.key_names import State
 from endofm.engine.layouts import (
-    State,
     architecture,
+    by_our_names,
     has_blocks,
     inflate,
     is_image,
@@ -108,7 +109,7 @@ def networks_in(
             f"{source} is a segmenter, whose backbone sees the maps of its stem, not pixels",
             "load it with task='segment', or train from it with endofm finetune segment",
         )
-    state = select_state(tree, network, source=source)
+    state = by_our_names(select_state(tree, network, source=source))
     backbone, head = split_network(state)
     if not has_blocks(backbone):
         keys = ", ".join(map(str, list(state or tree)[:3])) or "none"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from endofm.models.classifier import Classifier
+from endofm.models.detector import Detector
 from endofm.models.dino_head import DINOHead, ViewNetwork
 from endofm.models.timesformer import (
     TimeSformer,
@@ -22,6 +23,7 @@ __all__ = [
     "MODELS",
     "Classifier",
     "DINOHead",
+    "Detector",
     "TimeSformer",
     "TransUNet",
     "ViewNetwork",

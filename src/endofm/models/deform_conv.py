@@ -1,0 +1,127 @@
+"""Deformable convolution: a 3 x 3 convolution whose taps look where offsets point.
+
+Dai et al., "Deformable convolutional networks", ICCV 2017, version 1, without bias.
+Axes: N maps, C channels in and O out, H and W cells, G groups of channels, each with its offsets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from endofm.errors import ConfigError
+
+TAPS = 9
+"""Of a 3 x 3 kernel, in the order of its rows."""
+
+Kernel = Callable[..., Tensor]
+
+
+def deform_conv(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
+    """``(N, C, H, W) -> (N, O, H, W)`` with stride 1 and padding 1; differentiable in all three.
+
+    Between cells a map is read bilinearly; outside it is zero. torchvision's kernel is used where
+    it is installed and loads.
+
+    Args:
+        x: The maps.
+        offsets: (N, G*18, H, W) in cells: for each group and tap dy, then dx. G divides C.
+        weight: (O, C, 3, 3).
+
+    Raises:
+        ConfigError: The shapes do not fit each other.
+    """
+    _check(x, offsets, weight)
+    kernel = _torchvision_kernel()
+    if kernel is not None:
+        return kernel(x, offsets, weight, padding=1)
+    return deform_conv_by_rows(x, offsets, weight)
+
+
+def deform_conv_by_rows(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
+    """``deform_conv`` in plain PyTorch.
+
+    A tap reads four cells; with channels last each is a row of C/G numbers, and what a tap sees is
+    a weighted sum of four rows of a table, as in ``embedding_bag``. One matrix product follows.
+    """
+    num, channels, height, width = x.shape
+    groups = offsets.shape[1] // (2 * TAPS)
+    table = x.permute(0, 2, 3, 1).reshape(-1, channels // groups)  # (N*H*W*G, C/G)
+    rows, shares = _corners(offsets.unflatten(1, (groups, TAPS, 2)))  # (N, H, W, 9, G, 4)
+    seen = F.embedding_bag(
+        rows.flatten(0, 4),
+        table,
+        per_sample_weights=shares.flatten(0, 4).to(x.dtype),
+        mode="sum",
+    )  # (N*H*W*9*G, C/G)
+    columns = seen.view(num, height, width, TAPS * channels)
+    by_tap = weight.permute(0, 2, 3, 1).flatten(1)  # (O, 9*C)
+    return F.linear(columns, by_tap).permute(0, 3, 1, 2)  # (N, O, H, W), channels last in memory
+
+
+def _corners(offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of the table that each tap reads, and their shares: both (N, H, W, 9, G, 4).
+
+    Args:
+        offsets: (N, G, 9, 2, H, W).
+    """
+    num, groups, _, _, height, width = offsets.shape
+    moved = offsets.permute(3, 0, 4, 5, 2, 1)  # (2, N, H, W, 9, G)
+    device = offsets.device
+    step = torch.arange(TAPS, device=device)
+    row = torch.arange(height, device=device)[:, None, None, None] + (step // 3 - 1)[:, None]
+    column = torch.arange(width, device=device)[:, None, None] + (step % 3 - 1)[:, None]
+    # One cell beyond the edge the map is zero already: nothing changes farther out.
+    y = (moved[0] + row).clamp(-1, height)  # (N, H, W, 9, G)
+    x = (moved[1] + column).clamp(-1, width)
+    top, left = y.detach().floor(), x.detach().floor()
+    vertical = _two_cells(top, y - top, size=height)
+    horizontal = _two_cells(left, x - left, size=width)
+    first = torch.arange(num, device=device)[:, None, None, None, None] * (height * width)
+    group = torch.arange(groups, device=device)
+    rows, shares = [], []
+    for cell_y, share_y in vertical:
+        for cell_x, share_x in horizontal:
+            rows.append((first + cell_y * width + cell_x) * groups + group)
+            shares.append(share_y * share_x)
+    return torch.stack(rows, -1), torch.stack(shares, -1)
+
+
+def _two_cells(low: Tensor, fraction: Tensor, *, size: int) -> tuple[tuple[Tensor, Tensor], ...]:
+    """Along one axis the cell at ``low`` and the next, each with its share, zero outside."""
+    cell = low.long()
+    return tuple(
+        (at.clamp(0, size - 1), share * ((at >= 0) & (at < size)))
+        for at, share in ((cell, 1 - fraction), (cell + 1, fraction))
+    )
+
+
+@cache
+def _torchvision_kernel() -> Kernel | None:
+    """torchvision's compiled one; none where it is missing or was built for another torch."""
+    try:
+        from torchvision.ops import deform_conv2d  # noqa: PLC0415 - optional, slow to import
+    except (ImportError, OSError, RuntimeError):
+        return None
+    return deform_conv2d
+
+
+def _check(x: Tensor, offsets: Tensor, weight: Tensor) -> None:
+    shapes = f"maps {tuple(x.shape)}, offsets {tuple(offsets.shape)}, weight {tuple(weight.shape)}"
+    fits = (
+        x.ndim == offsets.ndim == weight.ndim == 4
+        and (len(x), *x.shape[2:]) == (len(offsets), *offsets.shape[2:])
+        and weight.shape[1:] == (x.shape[1], 3, 3)
+        and offsets.shape[1] > 0
+        and offsets.shape[1] % (2 * TAPS) == 0
+        and x.shape[1] % (offsets.shape[1] // (2 * TAPS)) == 0
+    )
+    if not fits:
+        raise ConfigError(
+            f"a deformable convolution of {shapes}",
+            hint="give (N, C, H, W), (N, G*18, H, W) with G dividing C, and (O, C, 3, 3)",
+        )
