@@ -41,6 +41,7 @@ bench: setup  ## ratios to what the machine could do, one JSON line a case
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.prediction
 	$(BIN)/python -m benchmarks.segmentation
+	$(BIN)/python -m benchmarks.detection
 
 clean:
 	rm -rf .venv demo runs build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -57,6 +57,11 @@ class RunFolder:
         """The segmented sequences of a fine-tuning and their splits."""
         return self.path / "sequences.json"
 
+    @property
+    def boxed(self) -> Path:
+        """The sequences with boxes of a fine-tuning and their splits."""
+        return self.path / "boxed.json"
+
     def results(self, split: str) -> Path:
         """What was measured on one split."""
         return self.path / f"results-{split}.json"
@@ -145,7 +150,8 @@ class RunFolder:
     def _is_ours(self, item: Path) -> bool:
         """Left by a run that did not get as far as its settings."""
         early = (
-            *(self.environment, self.videos, self.skipped, self.labelled, self.sequences),
+            *(self.environment, self.videos, self.skipped),
+            *(self.labelled, self.sequences, self.boxed),
             self.views_figure.parent,
         )
         return item in early or item.name.startswith(".")

@@ -4,6 +4,7 @@ Endo-FM follows DINO here (Caron et al. 2021, Section 3 and its released setting
 """
 
 import math
+from collections.abc import Sequence
 
 
 def cosine(step: int, *, start: float, end: float, num_steps: int) -> float:
@@ -41,3 +42,14 @@ def linear_by_epoch(epoch: int, *, start: float, end: float, warmup_epochs: int)
     if epoch >= warmup_epochs:
         return end
     return start + (end - start) * epoch / max(1, warmup_epochs - 1)
+
+
+def warmup_halving(
+    step: int, *, peak: float, warmup_from: float, warmup_steps: int, halved_at: Sequence[int]
+) -> float:
+    """A line from a share of ``peak`` up to it, then halved at each of some steps.
+
+    The schedule of the original's detection: ``warmup_from`` a third, three halvings.
+    """
+    rise = warmup_from + (1 - warmup_from) * step / warmup_steps if step < warmup_steps else 1.0
+    return float(peak * rise * 0.5 ** sum(step >= at for at in halved_at))

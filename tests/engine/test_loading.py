@@ -107,7 +107,7 @@ def test_a_segmenter_of_other_shapes_or_with_nan_is_refused(tmp_path: Path) -> N
 def _detector() -> Detector:
     torch.manual_seed(0)
     backbone = TimeSformer(embed_dim=64, depth=2, num_heads=1, grid=2)
-    return Detector(backbone, num_classes=3, channels=32).eval()
+    return Detector(backbone, num_classes=3, channels=64).eval()
 
 
 def test_a_detector_run_is_read_and_converts_both_ways(tmp_path: Path) -> None:

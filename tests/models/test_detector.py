@@ -18,7 +18,7 @@ from endofm.models.stft import attend, box_cues
 def detector() -> Detector:
     """With weights large enough that frames matter."""
     torch.manual_seed(0)
-    model = Detector(timesformer_tiny(), channels=32).eval()
+    model = Detector(timesformer_tiny(), channels=64).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.startswith(("head", "transform")) and parameter.ndim == 4:

@@ -50,7 +50,9 @@ def deform_conv_by_rows(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
     """
     num, channels, height, width = x.shape
     groups = offsets.shape[1] // (2 * TAPS)
-    table = x.permute(0, 2, 3, 1).reshape(-1, channels // groups)  # (N*H*W*G, C/G)
+    # Cells of zeros around the map: one before, two after, as a tap reads its cell and the next.
+    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 2, 1, 2))  # (N, H + 3, W + 3, C)
+    table = padded.reshape(-1, channels // groups)
     rows, shares = _corners(offsets.unflatten(1, (groups, TAPS, 2)))  # (N, H, W, 9, G, 4)
     seen = F.embedding_bag(
         rows.flatten(0, 4),
@@ -64,40 +66,32 @@ def deform_conv_by_rows(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
 
 
 def _corners(offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of the table that each tap reads, and their shares: both (N, H, W, 9, G, 4).
+    """Rows of the padded table that each tap reads, and their shares: both (N, H, W, 9, G, 4).
 
     Args:
         offsets: (N, G, 9, 2, H, W).
     """
     num, groups, _, _, height, width = offsets.shape
-    moved = offsets.permute(3, 0, 4, 5, 2, 1)  # (2, N, H, W, 9, G)
-    device = offsets.device
-    step = torch.arange(TAPS, device=device)
-    row = torch.arange(height, device=device)[:, None, None, None] + (step // 3 - 1)[:, None]
-    column = torch.arange(width, device=device)[:, None, None] + (step % 3 - 1)[:, None]
+    precise = offsets.to(torch.promote_types(offsets.dtype, torch.float32))
+    moved = precise.permute(3, 0, 4, 5, 2, 1).contiguous()  # (2, N, H, W, 9, G)
+    tap = torch.arange(TAPS, device=offsets.device)
+    row = torch.arange(height, device=offsets.device)[:, None, None, None]
+    column = torch.arange(width, device=offsets.device)[:, None, None]
     # One cell beyond the edge the map is zero already: nothing changes farther out.
-    y = (moved[0] + row).clamp(-1, height)  # (N, H, W, 9, G)
-    x = (moved[1] + column).clamp(-1, width)
+    y = (moved[0] + (row + (tap // 3 - 1)[:, None])).clamp(-1, height)  # (N, H, W, 9, G)
+    x = (moved[1] + (column + (tap % 3 - 1)[:, None])).clamp(-1, width)
     top, left = y.detach().floor(), x.detach().floor()
-    vertical = _two_cells(top, y - top, size=height)
-    horizontal = _two_cells(left, x - left, size=width)
-    first = torch.arange(num, device=device)[:, None, None, None, None] * (height * width)
-    group = torch.arange(groups, device=device)
-    rows, shares = [], []
-    for cell_y, share_y in vertical:
-        for cell_x, share_x in horizontal:
-            rows.append((first + cell_y * width + cell_x) * groups + group)
-            shares.append(share_y * share_x)
-    return torch.stack(rows, -1), torch.stack(shares, -1)
-
-
-def _two_cells(low: Tensor, fraction: Tensor, *, size: int) -> tuple[tuple[Tensor, Tensor], ...]:
-    """Along one axis the cell at ``low`` and the next, each with its share, zero outside."""
-    cell = low.long()
-    return tuple(
-        (at.clamp(0, size - 1), share * ((at >= 0) & (at < size)))
-        for at, share in ((cell, 1 - fraction), (cell + 1, fraction))
-    )
+    below, right = y - top, x - left
+    above, before = 1 - below, 1 - right
+    shares = torch.stack([above * before, above * right, below * before, below * right], -1)
+    wide = width + 3
+    image = torch.arange(num, device=offsets.device)[:, None, None, None, None]
+    # No number is no place: it stays in the shares, and reads the first cell.
+    cell = (top.nan_to_num(-1) * wide + left.nan_to_num(-1)).long() + (wide + 1)
+    first = (image * ((height + 3) * wide) + cell) * groups
+    first = first + torch.arange(groups, device=offsets.device)
+    steps = torch.tensor([0, 1, wide, wide + 1], device=offsets.device) * groups
+    return first[..., None] + steps, shares
 
 
 @cache

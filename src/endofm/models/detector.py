@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from endofm.boxes import Detections
 from endofm.errors import ConfigError
 from endofm.models.candidates import Choice, detections
-from endofm.models.fcos import CellMaps, FCOSHead
+from endofm.models.fcos import CellMaps, FCOSHead, joined
 from endofm.models.fpn import STRIDES, FeaturePyramid
 from endofm.models.stft import FeatureTransform, LevelOutput
 from endofm.models.timesformer import PATCH_PX, TimeSformer
@@ -33,13 +33,13 @@ class Detector(nn.Module):
     Args:
         backbone: Sees the frames.
         num_classes: Kinds of lesion K.
-        channels: Of pyramid and heads; a multiple of 32.
+        channels: Of pyramid and heads; a multiple of 32, at least 64.
     """
 
     def __init__(self, backbone: TimeSformer, *, num_classes: int = 2, channels: int = 256) -> None:
         super().__init__()
-        if channels < 1 or channels % 32:
-            raise ConfigError(f"channels is {channels}", hint="give a multiple of 32")
+        if channels < 64 or channels % 32:  # a group of the norm needs more than one value
+            raise ConfigError(f"channels is {channels}", hint="give a multiple of 32, at least 64")
         self.backbone = backbone
         self.pyramid = FeaturePyramid(in_channels=backbone.embed_dim, channels=channels)
         self.head = FCOSHead(channels=channels, num_classes=num_classes, num_levels=len(STRIDES))
@@ -66,6 +66,11 @@ class Detector(nn.Module):
 
     def cells(self, frames: Tensor, *, features: Features) -> tuple[CellMaps, ...]:
         """What each frame shows without the others' help: (B, T, 3, H, W) to levels of B*T."""
+        alone = features == "independent" and not self.training
+        if alone and frames.shape[:2].numel() > 1:
+            # One by one, so that a stream of frames gives the same to the last bit.
+            each = [self.cells(frame[None], features=features) for frame in _single(frames)]
+            return tuple(joined(levels) for levels in zip(*each, strict=True))
         maps = self.backbone_maps(frames, features=features)
         return tuple(
             self.head(level, index=index, stride=stride)
@@ -98,6 +103,11 @@ class Detector(nn.Module):
         height, width = frames.shape[-2:]
         outputs = self(frames, features=features)
         return detections(outputs, size_hw=(height, width), choice=choice or Choice())
+
+
+def _single(frames: Tensor) -> tuple[Tensor, ...]:
+    """Every frame by itself: (B, T, 3, H, W) to B*T of (1, 3, H, W)."""
+    return frames.flatten(0, 1).split(1)
 
 
 def _check(frames: Tensor, features: str) -> None:

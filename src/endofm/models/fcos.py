@@ -7,7 +7,8 @@ C channels, K classes, H and W cells of a level.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -47,11 +48,18 @@ class CellMaps:
         )
 
 
+def joined(levels: Sequence[CellMaps]) -> CellMaps:
+    """The same level of several frames as one, in order."""
+    names = [field.name for field in fields(CellMaps) if field.name != "stride"]
+    maps = {name: torch.cat([getattr(level, name) for level in levels]) for name in names}
+    return CellMaps(**maps, stride=levels[0].stride)
+
+
 class FCOSHead(nn.Module):
     """Two towers of convolutions, shared by all levels, and what is read from them.
 
     Args:
-        channels: C, a multiple of 32.
+        channels: C, a multiple of 32, at least 64.
         num_classes: K.
         num_levels: Levels that will come; each has its own scale for the distances.
     """

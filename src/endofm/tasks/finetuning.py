@@ -129,13 +129,13 @@ class FinetuneHooks:
         if finished == 1 or finished % self.job.config.log_every == 0:
             rate = {f"{self.unit}_per_s": self.job.batch_size / record["step_s"]}
             self.log.metrics(finished, {**record, **rate})
-        if finished % self.job.steps_per_epoch == 0:
+        if finished % self.job.steps_per_epoch == 0 or finished == self.job.num_steps:
             validation = self.validate()
             best = self.selection.take(validation, finished)
             self.log.metrics(finished, {f"val_{k}": v for k, v in validation.items()})
             told = ", ".join(f"{name} {value:.4f}" for name, value in validation.items())
             self.progress.say(
-                f"epoch {finished // self.job.steps_per_epoch}: validation {told}"
+                f"epoch {math.ceil(finished / self.job.steps_per_epoch)}: validation {told}"
                 + (", the best" if best else "")
             )
             self.save(finished, best=best)

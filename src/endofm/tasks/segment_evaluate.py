@@ -33,12 +33,10 @@ from endofm.tasks.segment_figure import ShownFrame, frames_to_show, write_figure
 from endofm.tasks.segment_scores import (
     LESION_FROM,
     Progress,
-    evaluating,
-    gather,
-    own_places,
     segmented_frames,
 )
 from endofm.tasks.segment_trained import TrainedSegmenter, read_trained
+from endofm.tasks.sharing import evaluating, gather, own_places
 
 UNKNOWN_PAST = (
     "whether these sequences were trained on is not known: the weights are no run of ours"

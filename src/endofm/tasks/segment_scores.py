@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 import cv2
 import numpy as np
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from numpy.typing import NDArray
 
 from endofm.data.loaders import Loader
@@ -25,12 +22,12 @@ from endofm.objectives.segmentation import DICE_SMOOTH
 from endofm.tasks.segment_config import FrameSettings
 from endofm.tasks.segment_data import EvaluationFrames, SeenFrame, only
 from endofm.tasks.segment_windows import lesion_probs
+from endofm.tasks.sharing import evaluating, gather, own_places
 
 LESION_FROM = 0.5
 """A pixel of a higher probability is marked: the likelier of lesion and background."""
 SMALLEST_PROBABILITY = 1e-7
 
-Item = TypeVar("Item")
 Progress = Callable[[int, int], object]
 
 
@@ -161,27 +158,6 @@ class _Sums:
         """As ``objectives.segmentation`` defines it."""
         dice = (2 * self.overlap + DICE_SMOOTH) / (self.areas + DICE_SMOOTH)
         return float((self.entropy / self.num_px + 1 - dice.mean()) / 2)
-
-
-def own_places(num: int, accelerator: Accelerator) -> list[int]:
-    """The sequences that fall to this process."""
-    return list(range(accelerator.process_index, num, accelerator.num_processes))
-
-
-def gather(own: list[Item], accelerator: Accelerator) -> list[Item]:
-    """What all processes have, in any order."""
-    return gather_object(own) if accelerator.num_processes > 1 else own
-
-
-@contextmanager
-def evaluating(segmenter: TransUNet) -> Iterator[None]:
-    """In eval mode meanwhile."""
-    training = segmenter.training
-    segmenter.eval()
-    try:
-        yield
-    finally:
-        segmenter.train(training)
 
 
 def _passing(
