@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     from endofm.embedding import embed as embed
     from endofm.engine.loading import load as load
     from endofm.prediction import predict as predict
+    from endofm.prediction.stream import Stream as Stream
     from endofm.tasks.classify_config import ClassifyConfig as ClassifyConfig
+    from endofm.tasks.detect_config import DetectConfig as DetectConfig
     from endofm.tasks.pretrain import pretrain as pretrain
     from endofm.tasks.pretrain_config import PretrainConfig as PretrainConfig
     from endofm.tasks.segment_config import SegmentConfig as SegmentConfig
 
 _HOMES = {
     "ClassifyConfig": "endofm.tasks.classify_config",
+    "DetectConfig": "endofm.tasks.detect_config",
     "PretrainConfig": "endofm.tasks.pretrain_config",
     "SegmentConfig": "endofm.tasks.segment_config",
+    "Stream": "endofm.prediction.stream",
     "embed": "endofm.embedding",
     "evaluate": "endofm.by_task",
     "finetune": "endofm.by_task",
@@ -36,8 +40,10 @@ _HOMES = {
 
 __all__ = [
     "ClassifyConfig",
+    "DetectConfig",
     "PretrainConfig",
     "SegmentConfig",
+    "Stream",
     "embed",
     "evaluate",
     "finetune",

@@ -184,6 +184,16 @@ class PredictionFolder:
         return self.path / "masks"
 
     @property
+    def boxes(self) -> Path:
+        """The boxes of all frames as a table."""
+        return self.path / "boxes.csv"
+
+    @property
+    def coco(self) -> Path:
+        """The boxes of all frames as COCO JSON."""
+        return self.path / "boxes.json"
+
+    @property
     def run_lengths(self) -> Path:
         """The masks of all frames as run lengths instead of pictures."""
         return self.path / "masks.json"

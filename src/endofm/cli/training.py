@@ -15,6 +15,7 @@ from endofm.config import Settings, read_preset, read_yaml
 from endofm.errors import RunError
 from endofm.report import write_report
 from endofm.runfolder import RunFolder
+from endofm.tasks import detect_config
 from endofm.tasks.classify_config import SamplingSettings
 from endofm.tasks.finetuning import FinetuneResult
 from endofm.tasks.segment_config import FrameSettings, ScoringSettings
@@ -105,6 +106,17 @@ def scoring_of(preset: str | None) -> ScoringSettings | None:
     values = read_preset("segment", preset)
     known = {name: values[name] for name in ScoringSettings.model_fields if name in values}
     return ScoringSettings.parse(known, where=f"preset {preset}")
+
+
+def detecting_of(preset: str | None) -> detect_config.ScoringSettings | None:
+    """How a preset of detection sees frames, and which help with one."""
+    if preset is None:
+        return None
+    values = read_preset("detect", preset)
+    known = {
+        name: values[name] for name in detect_config.ScoringSettings.model_fields if name in values
+    }
+    return detect_config.ScoringSettings.parse(known, where=f"preset {preset}")
 
 
 def frames_of(preset: str | None) -> FrameSettings | None:

@@ -5,7 +5,7 @@ Axes: N frames, H and W pixels of the video, h and w those of the network's fram
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from endofm.data import rle
 from endofm.data.transforms import resize_short_side
-from endofm.data.video import FolderReader, VideoReader, open_video
+from endofm.data.video import open_video
 from endofm.engine.weights import weights_sha256
-from endofm.errors import VideoError
 from endofm.prediction.drawing import drawn_size_hw
+from endofm.prediction.frames import all_frames
 from endofm.prediction.mask_files import mask_names
 from endofm.prediction.mask_prediction import (
     LESION,
@@ -59,7 +59,7 @@ def predict_masks(
         info, size_hw = reader.info, (reader.info.height, reader.info.width)
         masks: list[NDArray[np.int32]] = []
         confidence: list[float] = []
-        pictures = (seen_pixels(frame, trained.frames) for frame in _all_frames(reader))
+        pictures = (seen_pixels(frame, trained.frames) for frame in all_frames(reader))
         for coarse in lesion_probs(
             trained.network, pictures, num_frames=info.num_frames, settings=trained.frames
         ):
@@ -96,19 +96,6 @@ def largest_frames(areas_px: NDArray[np.int64]) -> list[int]:
     )
     stretches = sorted((int(span.start_s), int(span.end_s)) for span in spans[:NUM_LARGEST])
     return [start + int(areas_px[start:stop].argmax()) for start, stop in stretches]
-
-
-def _all_frames(reader: VideoReader | FolderReader) -> Iterator[NDArray[np.uint8]]:
-    """As many frames as the video says it has."""
-    stream = reader.stream()
-    for number in range(reader.info.num_frames):
-        frame = next(stream, None)
-        if frame is None:
-            raise VideoError(
-                f"{reader.info.path} ends after {number} of {reader.info.num_frames} frames",
-                "copy it again from its source, or re-encode it",
-            )
-        yield frame
 
 
 @dataclass(frozen=True)

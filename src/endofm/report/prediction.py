@@ -14,6 +14,7 @@ from endofm.errors import RunError
 from endofm.files import write_text
 from endofm.report import wording
 from endofm.report.html import page_environment
+from endofm.report.prediction_boxes import read_boxes
 from endofm.report.prediction_classes import read_classes
 from endofm.report.prediction_masks import read_masks
 from endofm.report.prediction_record import HEIGHT, WIDTH, PredictionRecord, read_json
@@ -38,6 +39,7 @@ Read = Callable[[PredictionFolder, Mapping[str, Any]], PredictionRecord]
 TASKS: dict[str, tuple[Read, str]] = {
     "classify": (read_classes, "prediction_classes.html"),
     "segment": (read_masks, "prediction_masks.html"),
+    "detect": (read_boxes, "prediction_boxes.html"),
 }
 """How a task's prediction is read, and the template of its page."""
 

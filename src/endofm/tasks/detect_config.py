@@ -109,8 +109,6 @@ class DetectConfig(FinetuneConfig):
     """In training one reference is drawn from so many frames before, one from so many after."""
     checkpointing: bool = True
     """Compute the backbone's activations twice rather than keep them."""
-    select_by: Literal["ap50", "loss"] = "ap50"
-    """What is best on validation: the highest AP at an IoU of 0.5, or the lowest loss."""
     original_drop_empty: bool = False
     """Leave frames without a box out of the training, as the original did."""
     frames: FrameSettings = FrameSettings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from endofm.config import read_yaml
 from endofm.data.boxed import BoxedSet
 from endofm.engine.loading import load_detector
-from endofm.errors import ConfigError
+from endofm.errors import ConfigError, RunError
 from endofm.models import Detector
 from endofm.runfolder import RunFolder
 from endofm.tasks.detect_config import (
@@ -20,6 +21,9 @@ from endofm.tasks.detect_config import (
     ScoringSettings,
 )
 from endofm.tasks.detect_sets import read_set
+
+UNCHOSEN = 0.5
+"""The threshold where no validation has chosen one; the original's."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class TrainedDetector:
     classes: tuple[str, ...]
     frames: FrameSettings
     references: ReferenceSettings
+    threshold: float
+    """Score from which a box counts: chosen on validation, or 0.5 without a run."""
     run: Run | None
     """Where it was trained, if that is known."""
 
@@ -80,7 +86,13 @@ def read_trained(
         config = DetectConfig.parse(read_yaml(folder.config), where=str(folder.config))
         run = Run(folder, config, read_set(folder.boxed))
         return TrainedDetector(
-            str(source), network, run.boxed.classes, config.frames, config.references, run
+            source=str(source),
+            network=network,
+            classes=run.boxed.classes,
+            frames=config.frames,
+            references=config.references,
+            threshold=chosen_threshold(folder),
+            run=run,
         )
     num_classes = network.head.class_logits.out_channels
     names = classes or tuple(str(k + 1) for k in range(num_classes))
@@ -90,4 +102,30 @@ def read_trained(
             "name each of them, in order",
         )
     scoring = scoring or ScoringSettings()
-    return TrainedDetector(str(source), network, names, scoring.frames, scoring.references, None)
+    return TrainedDetector(
+        source=str(source),
+        network=network,
+        classes=names,
+        frames=scoring.frames,
+        references=scoring.references,
+        threshold=UNCHOSEN,
+        run=None,
+    )
+
+
+def chosen_threshold(folder: RunFolder) -> float:
+    """What a run's validation has chosen; ``UNCHOSEN`` while it has not been scored.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    path = folder.results("val")
+    if not path.is_file():
+        return UNCHOSEN
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["threshold"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunError(
+            f"{path}: missing or damaged ({error})",
+            f"run endofm evaluate {folder.path} --split val",
+        ) from None
