@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from endofm.metrics.original_detection import original_frame_counts, original_frame_scores
 from endofm.metrics.original_segmentation import original_volume_scores
+from tests.metrics.detections import frame_of
 
 pytestmark = pytest.mark.parity
 
@@ -33,3 +35,18 @@ def test_volumes_of_two_shapes_are_refused() -> None:
             original_volume_scores(other, volume)
     with pytest.raises(ValueError, match="volumes of shapes"):
         original_volume_scores(volume[0], volume[0])
+
+
+def test_frame_scores_of_detection(golden: Callable[[str], Mapping[str, Any]]) -> None:
+    arrays = golden("metrics")
+    frames = []
+    for number in range(12):
+        truth, labels, boxes, scores = (
+            arrays[f"det/{number}/{name}"] for name in ("gt", "gtlab", "pred", "score")
+        )
+        found = [(score, 1, tuple(box)) for score, box in zip(scores, boxes, strict=True)]
+        frames.append(frame_of([(k, tuple(b)) for k, b in zip(labels, truth, strict=True)], found))
+    assert original_frame_counts(frames) == tuple(arrays["det/tp_fp_tn_fn"])
+    expected = arrays["det/P_R_Acc_Spec_F1_F2"][:, 0]
+    found_scores = list(original_frame_scores(frames).values())
+    np.testing.assert_allclose(found_scores, expected, rtol=1e-9)
