@@ -209,6 +209,8 @@ def test_any_damage_is_a_weights_error_or_harmless(
     # The legacy format and the zip's pickle both stand within the first kilobyte.
     for position in data.draw(st.lists(st.integers(0, 1000), min_size=1, max_size=4)):
         content[position % len(content)] = data.draw(st.integers(0, 255))
-    path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
+    # A share, since the length differs between writes: the legacy keys are memory addresses.
+    kept = data.draw(st.floats(0, 1))
+    path.write_bytes(content[: max(1, round(kept * len(content)))])
     with contextlib.suppress(WeightsError):
         read_torch_file(path)
