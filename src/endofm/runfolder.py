@@ -85,6 +85,10 @@ class RunFolder:
         """Frames of one split from the best to the worst, with both masks, as arrays."""
         return self.path / "figures" / f"segmented-{split}.npz"
 
+    def boxed_figure(self, split: str) -> Path:
+        """Lesions found, missed, and false alarms of one split, with boxes, as arrays."""
+        return self.path / "figures" / f"boxed-{split}.npz"
+
     @property
     def skipped(self) -> Path:
         """The videos that were left out, and why."""

@@ -9,14 +9,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from endofm.errors import RunError
-from endofm.report.segment_gallery import (
-    DRAWN_WIDTH_PX,
-    OUTLINE_PX,
-    PREDICTED_COLOUR,
-    TRUTH_COLOUR,
-    outlined,
-    read_gallery,
-)
+from endofm.report.gallery import DRAWN_WIDTH_PX, OUTLINE_PX, PREDICTED_COLOUR, TRUTH_COLOUR
+from endofm.report.segment_gallery import outlined, read_gallery
 from tests.report.segment_builder import disc, write_shown
 
 SIZE_HW = (60, 80)

@@ -29,7 +29,7 @@ from endofm.prediction.drawing import (
     write_drawn,
 )
 from endofm.prediction.saving import Progress
-from endofm.report.segment_gallery import PREDICTED_COLOUR
+from endofm.report.gallery import PREDICTED_COLOUR
 
 OUTLINE, EDGE = PREDICTED_COLOUR, BACK
 """Of the lesion, and of the line around the outline that keeps it visible on bright ground."""

@@ -117,10 +117,32 @@ SEGMENTING = (
         smooth=False,
     ),
 )
+DETECTING = (
+    Panel("Loss", "The sum of five terms.", {"loss": "training"}),
+    Panel(
+        "Terms of the loss",
+        "First of each frame alone (FCOS), then with its neighbours' help (STFT).",
+        {
+            "classes_loss": "classes",
+            "boxes_loss": "boxes",
+            "centreness_loss": "centreness",
+            "stft_classes_loss": "STFT, classes",
+            "stft_boxes_loss": "STFT, boxes",
+        },
+    ),
+    Panel(
+        "AP in validation",
+        "Average precision at an IoU of 0.5, the mean over classes.",
+        {"val_ap50": "validation AP50"},
+        percent=True,
+        smooth=False,
+    ),
+)
 PANELS: Mapping[Task, Sequence[Panel]] = {
     "pretrain": LEARNING,
     "classify": CLASSIFYING,
     "segment": SEGMENTING,
+    "detect": DETECTING,
 }
 SMALL_IN = 3.5
 MACHINERY = (
@@ -140,6 +162,7 @@ MACHINERY = (
             ("Clips a second", "clips_per_s"),
             ("Videos a second", "videos_per_s"),
             ("Sequences a second", "sequences_per_s"),
+            ("Frames a second", "frames_per_s"),
         )
     ),
 )
@@ -152,6 +175,7 @@ COMPARED: Mapping[Task, Mapping[str, str]] = {
     "pretrain": _PRETRAINED,
     "classify": _PRETRAINED,
     "segment": {"loss": "Loss", "val_loss": "Validation loss", "val_dice": "Validation Dice"},
+    "detect": {"loss": "Loss", "val_ap50": "Validation AP50"},
 }
 """The last values that runs of a task are compared by."""
 
@@ -163,7 +187,7 @@ def metric_name(metric: str) -> str:
 
 def is_share(metric: str) -> bool:
     """Is the metric a share between 0 and 1, to be written as a percentage?"""
-    return metric.endswith("accuracy") or metric == "val_dice"
+    return metric.endswith("accuracy") or metric in ("val_dice", "val_ap50")
 
 
 def learning_charts(runs: Sequence[RunRecord], names: Sequence[str]) -> list[Chart]:

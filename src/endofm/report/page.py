@@ -11,15 +11,17 @@ import numpy as np
 
 from endofm.errors import ConfigError, RunError
 from endofm.files import write_text
-from endofm.report import curves, wording
+from endofm.report import curves, detect_gallery, segment_gallery, wording
 from endofm.report.charts import SMOOTH_FROM
+from endofm.report.detect_results import DetectResults, read_detect_results
+from endofm.report.frame_results import FrameResults
+from endofm.report.gallery import Gallery
 from endofm.report.html import page_environment
 from endofm.report.pictures import Strip, Views, read_attention, read_views
 from endofm.report.reading import ProbeKey, ProbeResult, RunRecord, evaluated_task, read_run
 from endofm.report.results import SplitResults, read_results
 from endofm.report.segment_frames import BySize, OverTime, by_size, over_time, read_frames
-from endofm.report.segment_gallery import Gallery, read_gallery
-from endofm.report.segment_results import SegmentResults, read_segment_results
+from endofm.report.segment_results import read_segment_results
 from endofm.runfolder import RunFolder
 
 MAX_SKIPPED_SHOWN = 50
@@ -37,14 +39,10 @@ class ProbeRow:
 
 
 @dataclass(frozen=True)
-class Segmented:
-    """What the page shows of one evaluation of a segmenter."""
+class OnFrames:
+    """What the page shows of one evaluation on frames of videos."""
 
-    task: ClassVar[str] = "segment"
-    results: SegmentResults
-    gallery: Gallery | None
-    over_time: OverTime | None
-    by_size: BySize | None
+    results: FrameResults
 
     @property
     def name(self) -> str:
@@ -58,6 +56,28 @@ class Segmented:
 
 
 @dataclass(frozen=True)
+class Segmented(OnFrames):
+    """That of a segmenter."""
+
+    task: ClassVar[str] = "segment"
+    gallery: Gallery[segment_gallery.ShownFrame] | None
+    over_time: OverTime | None
+    by_size: BySize | None
+
+
+@dataclass(frozen=True)
+class Detected(OnFrames):
+    """That of a detector."""
+
+    task: ClassVar[str] = "detect"
+    results: DetectResults
+    gallery: Gallery[detect_gallery.ShownFrame] | None
+
+
+Evaluated = SplitResults | Segmented | Detected
+
+
+@dataclass(frozen=True)
 class RunSection:
     """What the page shows of one run alone."""
 
@@ -67,7 +87,7 @@ class RunSection:
     clips_per_s: float | None
     views: Views | None
     attention: tuple[Strip, ...] | None
-    results: tuple[SplitResults | Segmented, ...]
+    results: tuple[Evaluated, ...]
     damaged: tuple[str, ...]
 
 
@@ -146,22 +166,38 @@ def run_section(run: RunRecord, name: str) -> RunSection:
     )
 
 
-def _evaluation(
-    path: Path, files: RunFolder, damaged: list[str]
-) -> SplitResults | Segmented | None:
+def _evaluation(path: Path, files: RunFolder, damaged: list[str]) -> Evaluated | None:
     """One split's results, with what is drawn of its frames."""
-    if evaluated_task(path) != "segment":
-        return _picture(read_results, path, damaged)
+    task = evaluated_task(path)
+    if task == "segment":
+        return _segmented(path, files, damaged)
+    return (
+        _detected(path, files, damaged)
+        if task == "detect"
+        else _picture(read_results, path, damaged)
+    )
+
+
+def _segmented(path: Path, files: RunFolder, damaged: list[str]) -> Segmented | None:
     results = _picture(read_segment_results, path, damaged)
     if results is None:
         return None
     frames = _picture(read_frames, files.predictions(results.name), damaged)
+    figure = files.segmented_figure(results.name)
     return Segmented(
         results=results,
-        gallery=_picture(read_gallery, files.segmented_figure(results.name), damaged),
+        gallery=_picture(segment_gallery.read_gallery, figure, damaged),
         over_time=over_time(frames) if frames else None,
         by_size=by_size(frames) if frames else None,
     )
+
+
+def _detected(path: Path, files: RunFolder, damaged: list[str]) -> Detected | None:
+    results = _picture(read_detect_results, path, damaged)
+    if results is None:
+        return None
+    figure = files.boxed_figure(results.name)
+    return Detected(results=results, gallery=_picture(detect_gallery.read_gallery, figure, damaged))
 
 
 def _picture(

@@ -19,21 +19,27 @@ class SquareCurve:
     """One curve; points that are not finite are left out."""
 
     colour: str
-    x: np.ndarray  # (P,) in 0..1
+    x: np.ndarray  # (P,) in 0..1, or further
     y: np.ndarray  # (P,) in 0..1
     marked: bool = False
 
 
 def draw_square(
-    curves: Sequence[SquareCurve], *, x_label: str, y_label: str, diagonal: bool = False
+    curves: Sequence[SquareCurve],
+    *,
+    x_label: str,
+    y_label: str,
+    diagonal: bool = False,
+    x_to: float = 1.0,
 ) -> str:
-    """Draw curves over the unit square.
+    """Draw curves over the unit square, or over a wider range on as much room.
 
     Args:
         curves: At least one.
         x_label: Static text, never text from a file.
         y_label: Likewise.
         diagonal: Draw the dashed line from corner to corner.
+        x_to: Where the horizontal axis ends.
 
     Returns:
         A data URI of an SVG picture.
@@ -45,7 +51,7 @@ def draw_square(
         axes.grid(color=PALE, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.tick_params(colors=INK, labelcolor=INK, length=0, labelsize=9)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        axes.set(xlim=(-0.02 * x_to, 1.02 * x_to), ylim=(-0.02, 1.02), box_aspect=1)
         axes.set_xlabel(x_label, color=INK)
         axes.set_ylabel(y_label, color=INK)
         if diagonal:

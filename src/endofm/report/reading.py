@@ -37,9 +37,16 @@ CURVES = (
     "dice_loss",
     "val_dice",
     "sequences_per_s",
+    "classes_loss",
+    "boxes_loss",
+    "centreness_loss",
+    "stft_classes_loss",
+    "stft_boxes_loss",
+    "val_ap50",
+    "frames_per_s",
 )
 """The keys of ``metrics.jsonl`` that are drawn."""
-Task = Literal["pretrain", "classify", "segment"]
+Task = Literal["pretrain", "classify", "segment", "detect"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class RunRecord:
     warnings: tuple[tuple[int, str], ...]  # step, text
     probes: Mapping[ProbeKey, tuple[ProbeResult, ...]]
     num_videos: int | None  # that it trains on
-    skipped: tuple[tuple[str, str], ...]  # path, reason
+    skipped: tuple[tuple[str, str], ...]  # what, reason
     step: int
     num_steps: int | None
 
@@ -141,7 +148,8 @@ def read_run(folder: Path) -> RunRecord:
 
 def evaluated_task(results: Path) -> Task:
     """Whose scores an evaluation has written; a classifier's where it does not say."""
-    return "segment" if _read_facts(results).get("task") == "segment" else "classify"
+    task = _read_facts(results).get("task")
+    return task if task in ("segment", "detect") else "classify"
 
 
 def _task_of(files: RunFolder) -> Task:
@@ -150,6 +158,8 @@ def _task_of(files: RunFolder) -> Task:
         return "segment"
     if files.labelled.is_file():
         return "classify"
+    if files.boxed.is_file():
+        return "detect"
     return "pretrain" if files.holds_run else evaluated_task(files.all_results()[0])
 
 
@@ -204,7 +214,7 @@ def _skipped(path: Path) -> Iterable[tuple[str, str]]:
     if path.is_file():
         with path.open(encoding="utf-8", errors="replace", newline="") as rows:
             for row in csv.DictReader(rows):
-                yield row.get("path") or "", row.get("reason") or ""
+                yield row.get("path") or row.get("what") or "", row.get("reason") or ""
 
 
 def _num_steps(config: Mapping[str, Any], state: Mapping[str, Any]) -> int | None:

@@ -5,19 +5,23 @@ Axes: H and W pixels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.colors import to_rgb
 
-from endofm.report.pictures import frame_strip, not_understood, read_arrays
-
-TRUTH_COLOUR, PREDICTED_COLOUR = "#19d3ff", "#ffe01a"
-"""Blue and yellow, on red ground: kept apart by eyes that tell no red from green."""
-DRAWN_WIDTH_PX = 480
-"""Smaller frames are enlarged as often as they fit in."""
-OUTLINE_PX = 3
+from endofm.report.gallery import (
+    OUTLINE_PX,
+    PREDICTED_COLOUR,
+    TRUTH_COLOUR,
+    Gallery,
+    enlarged,
+    gallery_of,
+    ink,
+    times_enlarged,
+)
+from endofm.report.pictures import frame_strip
 
 
 @dataclass(frozen=True)
@@ -32,52 +36,34 @@ class ShownFrame:
     picture: str  # data URI
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """The frames of each kind, as many rows."""
-
-    rows: tuple[tuple[ShownFrame, ...], ...]
-    truth_colour: str = TRUTH_COLOUR
-    predicted_colour: str = PREDICTED_COLOUR
-
-
-def read_gallery(path: Path) -> Gallery | None:
+def read_gallery(path: Path) -> Gallery[ShownFrame] | None:
     """The frames that an evaluation has kept to be looked at; ``None`` if it has none.
 
     Raises:
         RunError: The file is damaged or holds something else.
     """
-    if not path.is_file():
-        return None
-    arrays = read_arrays(path)
-    try:
-        columns = (arrays[name].tolist() for name in ("kinds", "sequences", "places", "dice"))
-        shown = [
-            ShownFrame(
-                kind=str(kind),
-                sequence=str(sequence),
-                place=int(place),
-                dice=float(dice),
-                picture=outlined(
-                    arrays[f"picture{number}"],
-                    truth=arrays[f"truth{number}"],
-                    predicted=arrays[f"predicted{number}"],
-                ),
-            )
-            for number, (kind, sequence, place, dice) in enumerate(zip(*columns, strict=True))
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise not_understood(path, error) from None
-    kinds = dict.fromkeys(frame.kind for frame in shown)
-    rows = tuple(tuple(frame for frame in shown if frame.kind == kind) for kind in kinds)
-    return Gallery(rows) if rows else None
+    return gallery_of(path, _frame, columns=("kinds", "sequences", "places", "dice"))
+
+
+def _frame(arrays: Mapping[str, np.ndarray], number: int) -> ShownFrame:
+    return ShownFrame(
+        kind=str(arrays["kinds"][number]),
+        sequence=str(arrays["sequences"][number]),
+        place=int(arrays["places"][number]),
+        dice=float(arrays["dice"][number]),
+        picture=outlined(
+            arrays[f"picture{number}"],
+            truth=arrays[f"truth{number}"],
+            predicted=arrays[f"predicted{number}"],
+        ),
+    )
 
 
 def outlined(picture: np.ndarray, *, truth: np.ndarray, predicted: np.ndarray) -> str:
     """A frame with the outlines of both masks, as a data URI.
 
     The truth's line runs just outside of its mask and the prediction's just inside: both are seen
-    where they agree. A dark margin keeps them visible at the edge of the frame.
+    where they agree.
 
     Args:
         picture: (H, W, 3) uint8.
@@ -90,17 +76,11 @@ def outlined(picture: np.ndarray, *, truth: np.ndarray, predicted: np.ndarray) -
     for mask in (truth, predicted):
         if mask.dtype != bool or mask.shape != picture.shape[:2]:
             raise ValueError(f"a mask is {mask.dtype} of shape {mask.shape}")
-    times = max(DRAWN_WIDTH_PX // max(picture.shape[1], 1), 1)
-    canvas, truth, predicted = (_enlarged(a, times) for a in (picture, truth, predicted))
-    canvas[_grown(truth) & ~truth] = _ink(TRUTH_COLOUR)
-    canvas[predicted & _grown(~predicted)] = _ink(PREDICTED_COLOUR)
+    times = times_enlarged(picture)
+    canvas, truth, predicted = (enlarged(a, times) for a in (picture, truth, predicted))
+    canvas[_grown(truth) & ~truth] = ink(TRUTH_COLOUR)
+    canvas[predicted & _grown(~predicted)] = ink(PREDICTED_COLOUR)
     return frame_strip(canvas[None], "").frames[0]
-
-
-def _enlarged(image: np.ndarray, times: int) -> np.ndarray:
-    """Each pixel as a square of several, with an empty margin."""
-    margin = [(OUTLINE_PX, OUTLINE_PX)] * 2 + [(0, 0)] * (image.ndim - 2)
-    return np.pad(image.repeat(times, axis=0).repeat(times, axis=1), margin)
 
 
 def _grown(mask: np.ndarray) -> np.ndarray:
@@ -110,7 +90,3 @@ def _grown(mask: np.ndarray) -> np.ndarray:
         upright = around[:-2] | around[1:-1] | around[2:]
         mask = upright[:, :-2] | upright[:, 1:-1] | upright[:, 2:]
     return mask
-
-
-def _ink(colour: str) -> np.ndarray:
-    return np.round(255 * np.array(to_rgb(colour))).astype(np.uint8)

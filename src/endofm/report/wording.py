@@ -14,6 +14,7 @@ TASKS: Mapping[Task, tuple[str, str]] = {
     "pretrain": ("pre-training", "Self-supervised pre-training on endoscopy video."),
     "classify": ("classification", "Classification of endoscopy video."),
     "segment": ("segmentation", "Segmentation of lesions in endoscopy video."),
+    "detect": ("detection", "Detection of lesions in endoscopy video."),
 }
 """What a page's title calls it, and a sentence about it."""
 SUMMARY = {
@@ -28,8 +29,11 @@ SUMMARY = {
     "seed": "Seed",
 }
 """The settings that a reader asks for first."""
-SEGMENT_SUMMARY = {"data": "Frames and masks", "batch_size": "Sequences a step"}
-"""What a segmentation calls some of them."""
+SUMMARY_OF: Mapping[Task, Mapping[str, str]] = {
+    "segment": {"data": "Frames and masks", "batch_size": "Sequences a step"},
+    "detect": {"data": "Frames and boxes", "batch_size": "Frames a step"},
+}
+"""What a task calls some of them."""
 
 
 def number(value: float | None) -> str:
@@ -83,7 +87,7 @@ def state(run: RunRecord) -> str:
 def summary(run: RunRecord) -> list[tuple[str, str]]:
     """What was run, in a few rows."""
     left_out = "epochs" if run.config.get("steps") else ""  # steps take its place
-    labels = {**SUMMARY, **(SEGMENT_SUMMARY if run.task == "segment" else {})}
+    labels = {**SUMMARY, **SUMMARY_OF.get(run.task, {})}
     rows = [
         (label, text(run.config[key]))
         for key, label in labels.items()
