@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pretrain": ("pretrain", "pre-train a backbone on a folder of videos"),
     "finetune classify": ("finetune_classify", "train a classifier on labelled videos"),
     "finetune segment": ("finetune_segment", "train a segmenter on frames with masks"),
+    "finetune detect": ("finetune_detect", "train a detector on frames with boxes"),
     "evaluate": ("evaluate", "score a fine-tuned network on data that it has not seen"),
     "predict": ("predict", "what a fine-tuned network says of new videos, a page for each"),
     "embed": ("embed", "features of videos, to a .npz file"),

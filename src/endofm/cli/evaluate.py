@@ -1,4 +1,4 @@
-"""``endofm evaluate``: the score of a classifier or a segmenter, with n and intervals."""
+"""``endofm evaluate``: the score of a fine-tuned network, with n and intervals."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from tyro.conf import Positional
 
 from endofm.by_task import evaluate
 from endofm.cli.arguments import parse
-from endofm.cli.training import sampling_of, scoring_of, speaks
+from endofm.cli.training import detecting_of, sampling_of, scoring_of, speaks
 from endofm.config import Settings
 from endofm.engine.loading import task_of
 from endofm.metrics.intervals import Estimate
 from endofm.report import write_report
+
+SCORING = {"segment": scoring_of, "detect": detecting_of}
 
 
 class Arguments(Settings):
@@ -28,11 +30,11 @@ class Arguments(Settings):
     split: str = "test"
     """Which of its splits."""
     data: Path | None = None
-    """Other labelled videos of the same classes, or other frames with masks."""
+    """Other labelled videos of the same classes, or other frames with masks or boxes."""
     out: Path | None = None
     """Where to write instead of the run's folder; weights without a run need it."""
     classes: tuple[str, ...] | None = None
-    """What the outputs of a classifier without a run stand for; else 0, 1, ... ."""
+    """What the outputs of a classifier or detector without a run stand for; else numbers."""
     preset: str | None = None
     """For weights without a run: score as this preset does; 'paper' for the original's way."""
     num_workers: NonNegativeInt = 2
@@ -42,15 +44,15 @@ class Arguments(Settings):
 def main(words: list[str]) -> None:
     """Run the command."""
     arguments = parse(Arguments, words, prog="endofm evaluate")
-    segments = task_of(arguments.source) == "segment"
+    task = task_of(arguments.source)
     done = evaluate(
         arguments.source,
         split=arguments.split,
         data=arguments.data,
         out=arguments.out,
         classes=arguments.classes,
-        sampling=None if segments else sampling_of(arguments.preset),
-        scoring=scoring_of(arguments.preset) if segments else None,
+        sampling=sampling_of(arguments.preset) if task in ("classify", None) else None,
+        scoring=SCORING[task](arguments.preset) if task in SCORING else None,
         num_workers=arguments.num_workers,
     )
     if not speaks():

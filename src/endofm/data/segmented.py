@@ -5,9 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from endofm.data.group_split import set_aside
+from endofm.data.dividing import Divider
 from endofm.data.images import read_image
 from endofm.data.label_sources import SPLITS
 from endofm.data.masks import THRESHOLD, read_mask
@@ -17,7 +15,6 @@ from endofm.errors import DataError
 __all__ = ["FrameSequence", "SegmentedSet", "complete_set", "read_segmented"]
 
 Progress = Callable[[int, int], None]
-_Splits = dict[str, list[FrameSequence]]
 _NUM_WORKERS = 4
 
 
@@ -97,8 +94,15 @@ def complete_set(
         progress=progress,
     )
     if divide:
-        divider = _Divider(root, shows_lesion, share=val_share, seed=seed)
-        notes = _complete(splits, divider, select_on_test=select_on_test)
+        divider = Divider(
+            root,
+            shows_lesion.__getitem__,
+            share=val_share,
+            seed=seed,
+            layout=LAYOUT,
+            nothing=DataError(f"{root}: no lesion in any training mask", "is the threshold right?"),
+        )
+        notes = divider.complete(splits, select_on_test=select_on_test)
     else:
         notes = []
         if "" in splits:
@@ -156,117 +160,3 @@ def _check_sizes(sequence: FrameSequence, sizes_hw: Sequence[tuple[int, ...]]) -
 
 def _px(size_hw: Sequence[int]) -> str:
     return f"{size_hw[1]} x {size_hw[0]} px"
-
-
-class _Divider:
-    """Sets groups aside from ``train``.
-
-    Args:
-        root: The set, for messages.
-        shows_lesion: Whether a sequence has a lesion anywhere; both sides must have one.
-        share: Share of the sequences to set aside.
-        seed: Decides which groups.
-    """
-
-    def __init__(
-        self, root: Path, shows_lesion: Mapping[FrameSequence, bool], *, share: float, seed: int
-    ) -> None:
-        self.root = root
-        self._shows_lesion = shows_lesion
-        self._share = share
-        self._seed = seed
-
-    def check_train(self, splits: _Splits) -> None:
-        """Raise DataError if ``train`` is missing or has nothing to find."""
-        if "train" not in splits:
-            raise DataError(f"{self.root}: has no split 'train'", "name what to learn from")
-        if not any(self._shows_lesion[sequence] for sequence in splits["train"]):
-            raise DataError(
-                f"{self.root}: no lesion in any training mask", "is the threshold right?"
-            )
-
-    def set_aside(self, splits: _Splits, name: str, *, num_left: int) -> list[str]:
-        """Move groups from ``train`` to the new split ``name``, in place; gives notes."""
-        items = splits["train"]
-        groups = [sequence.origin for sequence in items]
-        lesion = np.array([self._shows_lesion[sequence] for sequence in items])  # (N,)
-        num_with = len(set(np.array(groups)[lesion]))
-        if num_with <= num_left:
-            raise self._too_few(items, name, num_with=num_with, num_left=num_left)
-        strata = lesion[:, None]
-        if len(set(np.array(groups)[~lesion])) > num_left:
-            strata = np.column_stack([lesion, ~lesion])  # (N, 2)
-        chosen = set_aside(
-            groups,
-            strata.astype(np.int64),
-            share=self._share,
-            num_left=num_left,
-            rng=np.random.default_rng(self._seed),
-        )
-        if chosen is None:
-            raise DataError(
-                f"{self.root}: found no {name} split by group with every kind on both sides",
-                "add sequences, or name the splits yourself",
-            )
-        splits[name] = [item for item, aside in zip(items, chosen, strict=True) if aside]
-        splits["train"] = [item for item, aside in zip(items, chosen, strict=True) if not aside]
-        num_aside = len({item.origin for item in splits[name]})
-        notes = [
-            f"no {name} split: {num_aside} of {len(set(groups))} groups of train were set aside "
-            f"(seed {self._seed})"
-        ]
-        if not all(item.group for item in items):
-            notes.append(
-                "a sequence without a group is one by itself: those of one patient may be divided "
-                "between splits"
-            )
-        return notes
-
-    def _too_few(
-        self, items: Sequence[FrameSequence], name: str, *, num_with: int, num_left: int
-    ) -> DataError:
-        if len(items) == 1:
-            return DataError(
-                f"{self.root}: is one sequence, {items[0].name!r}, from which no {name} split can "
-                "be taken",
-                LAYOUT,
-            )
-        return DataError(
-            f"{self.root}: has the sequences of {num_with} group{'s' * (num_with != 1)} with a "
-            f"lesion only to take a {name} split from",
-            f"{num_left + 1} are needed: add more, or name the splits yourself",
-        )
-
-
-def _complete(splits: _Splits, divider: _Divider, *, select_on_test: bool) -> list[str]:
-    """Fill in the splits that are missing, in place; gives notes."""
-    root, notes = divider.root, []
-    unnamed = "" in splits
-    if unnamed:
-        splits["train"] = splits.pop("")
-    divider.check_train(splits)
-    if unnamed:
-        notes += divider.set_aside(splits, "test", num_left=1 if select_on_test else 2)
-    if select_on_test:
-        notes += _validate_on_test(root, splits)
-    elif "val" not in splits:
-        notes += divider.set_aside(splits, "val", num_left=1)
-    if "test" not in splits:
-        notes.append("no test split: what is reported on val was chosen by val as well")
-    return notes
-
-
-def _validate_on_test(root: Path, splits: _Splits) -> list[str]:
-    """Let the reported sequences be the validation too, in place; gives notes."""
-    if "test" not in splits:
-        raise DataError(
-            f"{root}: has no split 'test' to select on", "name one, or set select_on_test off"
-        )
-    notes = [
-        "val is test: the epoch is selected on the reported sequences, which flatters the scores"
-    ]
-    if "val" in splits:
-        num_unused = len(splits["val"])
-        notes.append(f"split 'val' is not used: {num_unused} sequence{'s' * (num_unused != 1)}")
-    splits["val"] = splits["test"]
-    return notes

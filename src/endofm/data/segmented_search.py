@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from endofm.data.dividing import check_groups
 from endofm.data.label_sources import SPLITS
 from endofm.data.video_search import frame_files, natural_key
 from endofm.errors import DataError
@@ -59,7 +60,7 @@ def find_sequences(root: Path) -> dict[str, list[FrameSequence]]:
         splits = _by_list(_sequences_in(root), listed)
     else:
         splits = {"": _sequences_in(root)}
-    _check_groups(root, splits)
+    check_groups(root, splits)
     return splits
 
 
@@ -216,20 +217,6 @@ def _read_list(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
                 f"{path} row {number}: has {len(row)} cells where the header has {len(columns)}",
                 "put quotes around a name with a comma",
             )
-
-
-def _check_groups(root: Path, splits: Mapping[str, Sequence[FrameSequence]]) -> None:
-    split_of: dict[str, str] = {}
-    for split, sequences in splits.items():
-        for sequence in sequences:
-            other = split_of.setdefault(sequence.origin, split)
-            if other != split:
-                kind = "group" if sequence.group else "sequence"
-                raise DataError(
-                    f"{root}: {kind} {sequence.origin!r} is in {other!r} and in {split!r}",
-                    "keep all of a patient in one split, and give different sequences "
-                    "different names",
-                )
 
 
 def _check_neighbours(root: Path, parts: Sequence[Path]) -> None:
