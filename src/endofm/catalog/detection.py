@@ -6,17 +6,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from endofm.catalog.cvc_clinicdb import is_cvc_clinicdb
+from endofm.catalog.kumc import is_kumc, read_kumc
 from endofm.catalog.segmentation import find_segmented
 from endofm.data.boxed import BoxedSet
 from endofm.data.boxed_checks import complete_boxed
 from endofm.data.boxed_coco import coco_files, read_coco
+from endofm.data.boxed_found import FoundSet
 from endofm.data.boxed_masks import boxed_from_masks
+from endofm.data.boxed_voc import is_voc, read_voc
+from endofm.data.boxed_yolo import read_yolo, yolo_file
 from endofm.data.segmented_search import is_laid_out
 from endofm.errors import DataError
 
 LAYOUTS = (
-    "give a folder with COCO files (train.json, val.json, test.json, or one for all) beside its "
-    "pictures or videos, or one with frames/ and masks/"
+    "give a folder with COCO files (train.json, val.json, test.json, or one for all), Pascal VOC "
+    "(JPEGImages/ and Annotations/), YOLO (data.yaml, images/ and labels/), or frames/ and masks/"
 )
 
 
@@ -30,8 +34,9 @@ def read_boxes(
     divide: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> BoxedSet:
-    """Read COCO files; or draw boxes around the masks of CVC-ClinicDB or of ``frames/, masks/``.
+    """Read KUMC PolypsSet, COCO, YOLO or Pascal VOC; or draw boxes around masks.
 
+    Masks are those of CVC-ClinicDB or of ``frames/`` and ``masks/``.
     The splits of CVC-ClinicDB are fixed: ``val_share``, ``seed`` and ``divide`` do not touch them.
 
     Args:
@@ -48,10 +53,10 @@ def read_boxes(
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder", LAYOUTS)
-    files = coco_files(root)
-    if files:
+    found = _find_boxes(root)
+    if found:
         return complete_boxed(
-            read_coco(root, files),
+            found,
             classes=classes,
             val_share=val_share,
             seed=seed,
@@ -72,3 +77,14 @@ def read_boxes(
     )
     label = "polyp" if known else "lesion"
     return boxed_from_masks(segmented, label=classes[0] if classes else label)
+
+
+def _find_boxes(root: Path) -> FoundSet | None:
+    """What files of boxes say; nothing where there are none."""
+    if is_kumc(root):
+        return read_kumc(root)
+    if files := coco_files(root):
+        return read_coco(root, files)
+    if file := yolo_file(root):
+        return read_yolo(root, file)
+    return read_voc(root) if is_voc(root) else None

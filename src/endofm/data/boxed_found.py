@@ -10,6 +10,8 @@ from endofm.errors import DataError
 
 MAX_FILE_BYTES = 1_000_000
 """Of a file about one frame, or a list of settings; who has more is damaged or up to mischief."""
+MAX_LIST_BYTES = 100_000_000
+"""Of a list of frames."""
 
 
 @dataclass(frozen=True)
@@ -72,31 +74,32 @@ def inside(folder: Path, name: str, *, where: str) -> Path:
     """The file that ``where`` calls ``name``, which need not exist.
 
     Raises:
-        DataError: It would lie outside the folder.
+        DataError: It would lie outside the folder, or no file can be called so.
     """
     try:
         path = folder / name
         inner = path.resolve().is_relative_to(folder.resolve())
+        path.is_file()
     except (OSError, RuntimeError, ValueError):  # too long, a loop of links, a null character
         inner = False
     if not name or not inner or Path(name).is_absolute():
-        raise DataError(f"{where}: {name!r} leads out of {folder}", "write paths from there")
+        raise DataError(f"{where}: {name[:99]!r} is no path inside {folder}", "write it from there")
     return path
 
 
-def read_small(path: Path) -> bytes:
-    """A file of at most ``MAX_FILE_BYTES``.
+def read_small(path: Path, *, most_bytes: int = MAX_FILE_BYTES) -> bytes:
+    """A file of at most ``most_bytes``.
 
     Raises:
         DataError: It cannot be read, or is larger.
     """
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = file.read(most_bytes + 1)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > MAX_FILE_BYTES:
+    if len(data) > most_bytes:
         raise DataError(
-            f"{path}: has more than {MAX_FILE_BYTES:,} bytes", "is it the right file? leave it out"
+            f"{path}: has more than {most_bytes:,} bytes", "is it the right file? leave it out"
         )
     return data
