@@ -12,9 +12,11 @@ from endofm.objectives.detection import (
     RANGES_PX,
     CellPredictions,
     Cells,
+    DetectionLoss,
     cell_targets,
     centreness_of,
     detection_loss,
+    divisors,
     focal_loss,
     giou_of_distances,
 )
@@ -119,7 +121,7 @@ def test_frames_without_boxes_take_part() -> None:
     alone = cell_targets(cells, predicted.boxes_xyxy[1:], [BOXES], [LABELS])
     assert targets.counts().tolist() == alone.counts().tolist()
     assert int(targets.labels[0].sum()) == int(targets.stft_labels[0].sum()) == 0
-    detection_loss(predicted, targets, targets.counts()).total.backward()
+    detection_loss(predicted, targets, divisors(targets.counts())).total.backward()
     gradient = predicted.class_logits.grad
     assert gradient is not None
     assert float(gradient[0].abs().sum()) > 0
@@ -130,7 +132,7 @@ def test_without_any_box_the_loss_is_finite_and_reaches_every_output() -> None:
     predicted = predictions(cells, num_frames=1)
     empty, none = torch.empty(0, 4), torch.empty(0, dtype=torch.int64)
     targets = cell_targets(cells, predicted.boxes_xyxy, [empty], [none])
-    loss = detection_loss(predicted, targets, targets.counts())
+    loss = detection_loss(predicted, targets, divisors(targets.counts()))
     assert (loss.boxes.item(), loss.centreness.item(), loss.stft_boxes.item()) == (0, 0, 0)
     assert loss.classes.item() > 0
     loss.total.backward()
@@ -139,15 +141,27 @@ def test_without_any_box_the_loss_is_finite_and_reaches_every_output() -> None:
         assert int(outputs.grad.count_nonzero()) == 0
 
 
-def test_counts_of_all_processes_divide_the_sums() -> None:
+def test_processes_together_have_the_loss_of_all_frames() -> None:
+    """One process has no box at all; of STFT's positive cells there is none anywhere."""
     cells = cells_of()
-    predicted = predictions(cells, num_frames=1)
-    targets = cell_targets(cells, predicted.boxes_xyxy, [BOXES], [LABELS])
-    counts = targets.counts()
-    single = detection_loss(predicted, targets, counts)
-    double = detection_loss(predicted, targets, counts * 2)
-    for one, half in zip(single, double, strict=True):
-        assert half.item() == pytest.approx(one.item() / 2)
+    predicted = predictions(cells, num_frames=2)
+    empty, none = torch.empty(0, 4), torch.empty(0, dtype=torch.int64)
+    far = torch.full_like(predicted.boxes_xyxy, 1e4)
+
+    def loss_of(frames: slice, counts: Tensor | None = None) -> tuple[DetectionLoss, Tensor]:
+        own = CellPredictions(**{name: of[frames] for name, of in vars(predicted).items()})
+        boxes, labels = [BOXES, empty][frames], [LABELS, none][frames]
+        targets = cell_targets(cells, far[frames], boxes, labels)
+        num = 1 if counts is None else 2
+        shared = targets.counts() if counts is None else counts
+        return detection_loss(own, targets, divisors(shared, num_processes=num)), targets.counts()
+
+    whole, counts = loss_of(slice(0, 2))
+    assert counts[2] == 0
+    assert counts[0] > 0
+    shares = [loss_of(slice(k, k + 1), counts)[0] for k in range(2)]
+    for one, first, second in zip(whole, *shares, strict=True):
+        assert (first.item() + second.item()) / 2 == pytest.approx(one.item())
 
 
 def test_focal_loss_is_that_of_each_cell() -> None:

@@ -14,7 +14,7 @@ from endofm.engine.detector_layout import detector_state, original_detector
 from endofm.models import Detector, timesformer_base
 from endofm.models.detector import Features
 from endofm.models.stft import LevelOutput
-from endofm.objectives.detection import cell_targets, detection_loss
+from endofm.objectives.detection import cell_targets, detection_loss, divisors
 from endofm.tasks.detection import predictions_of
 from tests.parity.golden_fill import compare, fill_array, make_input
 
@@ -98,7 +98,7 @@ def test_losses_and_gradients(
     boxes = torch.from_numpy(arrays["joint3/gt_boxes"])
     labels = torch.from_numpy(arrays["joint3/gt_labels"])
     targets = cell_targets(cells, predicted.boxes_xyxy, [boxes], [labels])
-    loss = detection_loss(predicted, targets, targets.counts())
+    loss = detection_loss(predicted, targets, divisors(targets.counts()))
     names = ("cls", "reg", "centerness", "stft_cls", "stft_reg")
     for value, name in zip(loss, names, strict=True):
         assert value.item() == pytest.approx(float(arrays[f"joint3/loss_{name}"]), rel=1e-6)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 BoxXYXY = tuple[float, float, float, float]
@@ -61,3 +61,26 @@ class BoxedSet:
     """What the user must be told: what was set aside or left out."""
     skipped: tuple[Skipped, ...] = ()
     """Boxes and frames that could not be used."""
+
+    def with_classes(self, classes: Sequence[str], *, names: Mapping[str, str]) -> BoxedSet:
+        """The same boxes under another list of classes.
+
+        Args:
+            classes: The new list.
+            names: From each class of this set to its name in the new list.
+        """
+        label_of = {
+            label: classes.index(names[name]) + 1
+            for label, name in enumerate(self.classes, start=1)
+        }
+
+        def relabelled(frame: BoxedFrame) -> BoxedFrame:
+            return replace(frame, labels=tuple(label_of[label] for label in frame.labels))
+
+        splits = {
+            split: tuple(
+                replace(one, frames=tuple(map(relabelled, one.frames))) for one in sequences
+            )
+            for split, sequences in self.splits.items()
+        }
+        return replace(self, classes=tuple(classes), splits=splits)

@@ -109,17 +109,30 @@ def cell_targets(
     return CellTargets(*(torch.stack(column) for column in zip(*rows, strict=True)))
 
 
+def divisors(counts: Tensor, *, num_processes: int = 1) -> Tensor:
+    """What each process divides its sums by so that their mean is the loss of all frames.
+
+    The original takes 1 where the mean over processes is less; several processes would then learn
+    something else than one with all frames does.
+
+    Args:
+        counts: (3,) as from ``CellTargets.counts``, summed over processes.
+        num_processes: So many.
+    """
+    return counts.clamp(min=1) / num_processes
+
+
 def detection_loss(
-    predicted: CellPredictions, targets: CellTargets, counts: Tensor
+    predicted: CellPredictions, targets: CellTargets, divided_by: Tensor
 ) -> DetectionLoss:
     """The five losses.
 
     Args:
         predicted: What the network says.
         targets: What it should have said.
-        counts: (3,) as from ``CellTargets.counts``, averaged over processes; at least 1 is taken.
+        divided_by: (3,) as from ``divisors``.
     """
-    num_positive, sum_centreness, num_stft = counts.clamp(min=1)
+    num_positive, sum_centreness, num_stft = divided_by
     positive = targets.labels > 0
     wanted = targets.centreness[positive]
     overlap = giou_of_distances(predicted.distances_px[positive], targets.distances_px[positive])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,34 +117,44 @@ def evaluate(
         )
     chosen_here = run is not None and split == SELECTED_BY and data is None
     threshold = choose_threshold(frames) if chosen_here else _threshold(trained)
-    estimates = detection_scores(frames, classes=trained.classes, threshold=threshold)
+    estimates = detection_scores(frames, classes=boxed.classes, threshold=threshold)
     folder = RunFolder(Path(out or source))
     name = f"{split}-{Path(data).stem}" if run and data else split
     notes = (*boxed.notes, *(() if run else (UNKNOWN_PAST,)), *folder.scored_before(name))
     if accelerator.is_main_process:
-        about = {"split": split, "data": str(data or (run.config.data if run else ""))}
+        about = {
+            "split": split,
+            "data": str(data or (run.config.data if run else "")),
+            "classes": list(boxed.classes),
+        }
         measured = _measured(frames, estimates, threshold)
         write_json(
             folder.results(name), {"task": "detect", **about, **_about(trained, notes), **measured}
         )
         _write_table(folder.predictions(name), frames, sequences, threshold=threshold)
         shown = frames_to_show(frames, sequences, threshold=threshold)
-        write_figure(folder.boxed_figure(name), shown, classes=trained.classes)
+        write_figure(folder.boxed_figure(name), shown, classes=boxed.classes)
     accelerator.wait_for_everyone()
     return Evaluation(estimates, folder.results(name), folder.predictions(name), notes)
 
 
 def _other_set(path: Path, trained: TrainedDetector) -> BoxedSet:
+    """Other data under the detector's list of classes."""
     found = read_boxes(path, divide=False)
     own = trained.classes
-    if trained.run is None and own == tuple(str(k + 1) for k in range(len(own))):
-        own = found.classes  # the weights know no names
-    if len(found.classes) != len(trained.classes) or own != found.classes:
-        raise DataError(
-            f"{path}: has the classes {', '.join(found.classes)}",
-            f"the detector was trained on {', '.join(trained.classes)}",
-        )
-    return found
+    if not trained.named and len(own) == len(found.classes):
+        return found
+    if set(found.classes) <= set(own):
+        return found.with_classes(own, names={name: name for name in found.classes})
+    if len(own) == len(found.classes) == 1:
+        (name,) = found.classes
+        note = f"the data's {name!r} is taken for the detector's {own[0]!r}"
+        same = found.with_classes(own, names={name: own[0]})
+        return replace(same, notes=(*found.notes, note))
+    raise DataError(
+        f"{path}: has the classes {', '.join(found.classes)}",
+        f"the detector was trained on {', '.join(own)}",
+    )
 
 
 def _refuse_trained_on(sequences: Sequence[BoxedSequence], own: BoxedSet, *, split: str) -> None:
@@ -182,7 +192,6 @@ def _about(trained: TrainedDetector, notes: Sequence[str]) -> dict[str, Any]:
     return {
         "source": trained.source,
         "data_note": run.config.data_note if run else "",
-        "classes": list(trained.classes),
         "threshold_from": SELECTED_BY if run else "",
         "selected_on_reported": run is not None and run.config.select_on_test,
         "notes": list(notes),

@@ -22,6 +22,7 @@ from endofm.engine.sources import DETECTOR
 from endofm.engine.weights import load_backbone
 from endofm.errors import ConfigError
 from endofm.models import MODELS, Detector
+from endofm.objectives.detection import divisors
 from endofm.runfolder import RunFolder
 from endofm.tasks.detect_config import CHANNELS, DetectConfig, FrameSettings
 from endofm.tasks.detect_data import (
@@ -86,7 +87,7 @@ class DetectJob:
             schedule=_make_schedule(config, steps_per_epoch=sampler.steps_per_epoch),
             prepare=_Prepare(config.frames, accelerator.device),
             features=config.features,
-            mean_of_processes=partial(accelerator.reduce, reduction="mean"),
+            divisors_of=partial(_shared_divisors, accelerator),
             average=average,
             average_momentum=config.average_momentum or 0.0,
         )
@@ -183,6 +184,11 @@ class _Prepare:
             [boxes.to(self.device, non_blocking=True) for boxes in batch.boxes_xyxy],
             [labels.to(self.device, non_blocking=True) for labels in batch.labels],
         )
+
+
+def _shared_divisors(accelerator: Accelerator, counts: Tensor) -> Tensor:
+    everyones: Tensor = accelerator.reduce(counts, reduction="sum")
+    return divisors(everyones, num_processes=accelerator.num_processes)
 
 
 def _make_optimizer(network: Detector, config: DetectConfig) -> torch.optim.Optimizer:

@@ -35,6 +35,8 @@ class TrainedDetector:
     network: Detector
     """In eval mode."""
     classes: tuple[str, ...]
+    named: bool
+    """Is it known what they are called?"""
     frames: FrameSettings
     references: ReferenceSettings
     threshold: float
@@ -89,6 +91,7 @@ def read_trained(
             source=str(source),
             network=network,
             classes=run.boxed.classes,
+            named=True,
             frames=config.frames,
             references=config.references,
             threshold=chosen_threshold(folder),
@@ -106,6 +109,7 @@ def read_trained(
         source=str(source),
         network=network,
         classes=names,
+        named=classes is not None,
         frames=scoring.frames,
         references=scoring.references,
         threshold=UNCHOSEN,

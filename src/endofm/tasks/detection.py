@@ -17,7 +17,13 @@ from endofm.models import Detector
 from endofm.models.detector import Features
 from endofm.models.fcos import cell_centres
 from endofm.models.stft import LevelOutput
-from endofm.objectives.detection import CellPredictions, Cells, cell_targets, detection_loss
+from endofm.objectives.detection import (
+    CellPredictions,
+    Cells,
+    cell_targets,
+    detection_loss,
+    divisors,
+)
 from endofm.schedules import warmup_halving, warmup_polynomial
 
 ORIGINAL_HALVED_AFTER = (8 / 12, 10 / 12, 11 / 12)
@@ -79,8 +85,8 @@ class Detection:
         schedule: Rates by step.
         prepare: From a batch to frames and their boxes.
         features: Do a frame and its references see each other in the backbone?
-        mean_of_processes: The mean of a tensor over all processes; a process whose frames have no
-            box divides by the same counts as the others.
+        divisors_of: From the counts of this process's frames to what its sums are divided by; a
+            process whose frames have no box divides by the same as the others.
         average: A copy of ``network`` that follows it, and is what gets evaluated.
         average_momentum: Share of the average kept at a step.
     """
@@ -93,7 +99,7 @@ class Detection:
         schedule: Schedule,
         prepare: Callable[[Any], BoxedFrames],
         features: Features = "joint",
-        mean_of_processes: Callable[[Tensor], Tensor] = lambda counts: counts,
+        divisors_of: Callable[[Tensor], Tensor] = divisors,
         average: Detector | None = None,
         average_momentum: float = 0.0,
     ) -> None:
@@ -102,7 +108,7 @@ class Detection:
         self.schedule = schedule
         self.prepare = prepare
         self.features = features
-        self.mean_of_processes = mean_of_processes
+        self.divisors_of = divisors_of
         self.average = average
         self.average_momentum = average_momentum
 
@@ -121,7 +127,7 @@ class Detection:
         outputs = self.model(given.frames, features=self.features)
         cells, predicted = predictions_of(outputs)
         targets = cell_targets(cells, predicted.boxes_xyxy, given.boxes_xyxy, given.labels)
-        found = detection_loss(predicted, targets, self.mean_of_processes(targets.counts()))
+        found = detection_loss(predicted, targets, self.divisors_of(targets.counts()))
         return {"loss": found.total, **{f"{k}_loss": v for k, v in found._asdict().items()}}
 
     def before_update(self, step: int) -> None:
