@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from endofm.catalog import synthetic_dataset
+from endofm.catalog.detection import read_boxes
 from endofm.catalog.synthetic import KINDS, render_clip, tight_box
 from endofm.catalog.synthetic_dataset import plan_clips, split_patients, write_dataset
 from endofm.data.manifests import read_clip_list
@@ -89,6 +90,21 @@ def test_boxes_agree_with_masks(root: Path) -> None:
             assert (x, y, x + width, y + height) == box
             assert annotation["area"] == np.count_nonzero(mask)
             assert KINDS[annotation["category_id"]] == row["label"]
+
+
+def test_a_detector_can_learn_from_the_boxes(root: Path) -> None:
+    coco = json.loads((root / "boxes.json").read_text(encoding="utf-8"))
+    found = read_boxes(root, divide=False)
+    with (root / "clips.csv").open(encoding="utf-8", newline="") as file:
+        rows = {Path(row["path"]).stem: row for row in csv.DictReader(file)}
+    for split, sequences in found.splits.items():
+        for sequence in sequences:
+            row = rows.pop(sequence.name)
+            assert (row["split"], row["group"]) == (split, sequence.group)
+            assert (len(sequence.frames), sequence.fps) == (FRAMES, 5)
+    assert not rows
+    boxes = sum(len(f.boxes_xyxy) for of in found.splits.values() for s in of for f in s.frames)
+    assert boxes == len(coco["annotations"])
 
 
 def test_masks_and_pictures_are_those_of_the_clip(root: Path) -> None:

@@ -52,9 +52,8 @@ def test_from_synthetic_clips_to_features(endofm: Callable[..., Outcome], tmp_pa
 
 def test_the_demo_ends_with_a_page(endofm: Callable[..., Outcome], tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    outcome = endofm(
-        "demo", "--out", out, "--num-clips", 20, "--steps", 6, "--epochs", 2, "--segment-epochs", 2
-    )
+    short = ("--steps", 6, "--epochs", 2, "--segment-epochs", 2, "--detect-epochs", 2)
+    outcome = endofm("demo", "--out", out, "--num-clips", 20, *short)
     assert outcome.status == 0, outcome.err
     page = Path(outcome.out.splitlines()[-1])
     text = page.read_text(encoding="utf-8")
@@ -66,10 +65,12 @@ def test_the_demo_ends_with_a_page(endofm: Callable[..., Outcome], tmp_path: Pat
         "Results on test",
         "HD95",
         "segment/report.html",
+        "AP at IoU 0.5",
+        "boxes/clip-",
     ):
         assert told in text
     linked = [out / link for link in re.findall(r'href="([^"]+)"', text)]
-    assert len(linked) == 5
+    assert len(linked) == 7
     assert all(path.is_file() for path in linked)
     video = out / "data" / "examination.mp4"
     features = tmp_path / "features.npz"

@@ -17,10 +17,12 @@ def test_a_missing_step_is_told(tmp_path: Path) -> None:
         "predicted": tmp_path,
         "segmenter": run,
         "outlined": tmp_path,
+        "detector": run,
+        "boxed": tmp_path,
     }
     with pytest.raises(RunError, match=r"prediction\.json: missing"):
         write_tour(tmp_path / "tour.html", **steps)
-    for step in ("pretrained", "classifier", "segmenter"):
+    for step in ("pretrained", "classifier", "segmenter", "detector"):
         with pytest.raises(RunError, match="holds no run"):
             write_tour(tmp_path / "tour.html", **{**steps, step: tmp_path / "nothing"})
     assert not (tmp_path / "tour.html").exists()

@@ -33,7 +33,8 @@ clips.csv    the clips: label (no_polyp, adenoma, hyperplastic), split, group (t
 videos/      H.264
 masks/       for every frame of every clip where a polyp is seen: 255, elsewhere 0
 boxes.json   the same as boxes, COCO; video_id counts the clips of clips.csv from 1, frame_index
-             counts a clip's frames from 0; area is the number of pixels in the mask
+             counts a clip's frames from 0; area is the number of pixels in the mask; track_id is 1,
+             since a clip shows at most one polyp
 
 Split by patient: train, val and test share none. The same call makes the same pixels:
 
@@ -109,7 +110,7 @@ def write_dataset(
         findings.append(clip_findings)
         if progress is not None:
             progress(len(findings), num_clips)
-    coco = _coco(plans, findings, num_frames=num_frames, size_px=size_px)
+    coco = _coco(plans, findings, num_frames=num_frames, size_px=size_px, fps=fps)
     write_text(root / "boxes.json", json.dumps(coco))
     sizes = f"{num_clips=}, {num_patients=}, {num_frames=}, {size_px=}, {fps=}, {seed=}"
     write_text(root / "README.txt", _README.format(call=f"write_dataset(root, {sizes})"))
@@ -243,10 +244,23 @@ def _coco(
     *,
     num_frames: int,
     size_px: int,
+    fps: float,
 ) -> dict[str, Any]:
     """The boxes as COCO: every frame of every clip is an image, ids count from 1."""
     size = {"width": size_px, "height": size_px}
     names = [f"videos/{plan.name}.mp4" for plan in plans]
+    videos = [
+        {
+            "id": v + 1,
+            "name": plan.name,
+            "file_name": name,
+            "fps": fps,
+            "split": plan.split,
+            "group": plan.group,
+            **size,
+        }
+        for v, (plan, name) in enumerate(zip(plans, names, strict=True))
+    ]
     images = [
         {
             "id": v * num_frames + t + 1,
@@ -270,11 +284,12 @@ def _coco(
                     "bbox": [x0, y0, x1 - x0, y1 - y0],
                     "area": finding.area_px,
                     "iscrowd": 0,
+                    "track_id": 1,
                 }
             )
     return {
         "info": {"description": "Synthetic endoscopy: no patient is shown"},
-        "videos": [{"id": v + 1, "file_name": name, **size} for v, name in enumerate(names)],
+        "videos": videos,
         "categories": [{"id": c + 1, "name": name} for c, name in enumerate(POLYP_KINDS)],
         "images": images,
         "annotations": annotations,

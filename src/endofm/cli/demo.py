@@ -22,6 +22,7 @@ from endofm.prediction.many import predict_videos
 from endofm.progress import ProgressBar
 from endofm.report import write_report, write_tour
 from endofm.tasks.classify_config import ClassifyConfig
+from endofm.tasks.detect_config import DetectConfig
 from endofm.tasks.pretrain import pretrain
 from endofm.tasks.pretrain_config import PretrainConfig
 from endofm.tasks.segment_config import SegmentConfig
@@ -36,6 +37,7 @@ ADENOMA = "adenoma"
 EVERY_FRAMES = 8
 """Frames of a clip from one that a segmenter is trained on to the next."""
 SEGMENTED_HW = (64, 64)
+DETECTED_HW = (96, 96)
 
 
 class Arguments(Settings):
@@ -53,6 +55,8 @@ class Arguments(Settings):
     """Epochs to fine-tune the classifier."""
     segment_epochs: PositiveInt = 8
     """Epochs to train the segmenter."""
+    detect_epochs: PositiveInt = 6
+    """Epochs to train the detector."""
     seed: NonNegativeInt = 0
     """Of the clips and the training."""
 
@@ -63,23 +67,28 @@ def main(words: list[str]) -> None:
     _make_way(arguments)
     out = arguments.out
     data = out / "data"
-    print(f"1/6 {arguments.num_clips} synthetic clips with masks, boxes and labels -> {data}")
+    print(f"1/8 {arguments.num_clips} synthetic clips with masks, boxes and labels -> {data}")
     clips = _make_clips(arguments, data)
     run = out / "pretrain"
-    print(f"2/6 pre-training without labels, k-NN before and after -> {run}")
+    print(f"2/8 pre-training without labels, k-NN before and after -> {run}")
     pretrained = pretrain(_pretraining(arguments, clips, run))
     _stop_unless(finished=pretrained.finished, out=out)
     write_report([run])
     classifier = out / "classify"
-    print(f"3/6 fine-tuning to tell which light is on, scored on other patients -> {classifier}")
+    print(f"3/8 fine-tuning to tell which light is on, scored on other patients -> {classifier}")
     _finetune(_classification(arguments, data / "light.csv", weights=run, out=classifier))
-    print(f"4/6 a new video whose light is switched -> {out / 'predict'}")
+    print(f"4/8 a new video whose light is switched -> {out / 'predict'}")
     predicted = _predict(classifier, data / "examination.mp4", out / "predict")
     segmenter = out / "segment"
-    print(f"5/6 learning to outline adenomas, scored on other patients -> {segmenter}")
+    print(f"5/8 learning to outline adenomas, scored on other patients -> {segmenter}")
     _finetune(_segmentation(arguments, data / SEGMENTED, weights=run, out=segmenter))
-    print(f"6/6 outlines in a new video, and the page -> {out / 'outline'}")
+    print(f"6/8 outlines in a new video -> {out / 'outline'}")
     outlined = _predict(segmenter, _unseen_adenoma(clips), out / "outline")
+    detector = out / "detect"
+    print(f"7/8 learning to find adenomas, scored on other patients -> {detector}")
+    _finetune(_detection(arguments, data / SEGMENTED, weights=run, out=detector))
+    print(f"8/8 boxes in a new video, and the page -> {out / 'boxes'}")
+    boxed = _predict(detector, _unseen_adenoma(clips), out / "boxes")
     page = write_tour(
         out / "tour.html",
         pretrained=run,
@@ -87,11 +96,13 @@ def main(words: list[str]) -> None:
         predicted=predicted,
         segmenter=segmenter,
         outlined=outlined,
+        detector=detector,
+        boxed=boxed,
     )
     print(page)
 
 
-def _finetune(config: ClassifyConfig | SegmentConfig) -> None:
+def _finetune(config: ClassifyConfig | SegmentConfig | DetectConfig) -> None:
     """Train, score on the test patients, and write the run's page."""
     _stop_unless(finished=finetune(config).finished, out=config.out.parent)
     evaluate(config.out)
@@ -184,10 +195,25 @@ def _segmentation(arguments: Arguments, data: Path, *, weights: Path, out: Path)
     return SegmentConfig.parse({**preset, **changes}, where="the demo's settings")
 
 
+def _detection(arguments: Arguments, data: Path, *, weights: Path, out: Path) -> DetectConfig:
+    preset = read_preset("detect", "tiny")
+    changes = {
+        "data": data,
+        "weights": str(weights),
+        "out": out,
+        "epochs": arguments.detect_epochs,
+        "seed": arguments.seed,
+        "data_note": "synthetic",
+        "frames": {**preset["frames"], "size_hw": DETECTED_HW},
+    }
+    return DetectConfig.parse({**preset, **changes}, where="the demo's settings")
+
+
 def _make_way(arguments: Arguments) -> None:
     if not arguments.out.exists():
         return
-    known = {"data", "pretrain", "classify", "predict", "segment", "outline", "tour.html"}
+    folders = {"data", "pretrain", "classify", "predict", "segment", "outline", "detect", "boxes"}
+    known = {*folders, "tour.html"}
     if not arguments.overwrite or any(p.name not in known for p in arguments.out.iterdir()):
         raise RunError(
             f"{arguments.out} exists", "add --overwrite for an earlier demo, or name another --out"

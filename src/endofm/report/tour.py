@@ -21,6 +21,8 @@ def write_tour(
     predicted: Path,
     segmenter: Path,
     outlined: Path,
+    detector: Path,
+    boxed: Path,
 ) -> Path:
     """Write one self-contained page over the steps of the tour.
 
@@ -31,19 +33,23 @@ def write_tour(
         predicted: Folder of its prediction of one video.
         segmenter: Run folder of a segmenter, evaluated.
         outlined: Folder of its prediction of one video.
+        detector: Run folder of a detector, evaluated.
+        boxed: Folder of its prediction of one video.
 
     Raises:
         RunError: A folder holds nothing of its kind.
     """
-    runs = [read_run(folder) for folder in (pretrained, classifier, segmenter)]
-    first, second, third = (run_section(run, run.name) for run in runs)
-    record, outlines = read_prediction(predicted), read_prediction(outlined)
+    runs = [read_run(folder) for folder in (pretrained, classifier, segmenter, detector)]
+    first, second, third, fourth = (run_section(run, run.name) for run in runs)
+    record, outlines, boxes = (read_prediction(of) for of in (predicted, outlined, boxed))
     pages = {
         "pretrained": first.run.files.report,
         "classifier": second.run.files.report,
         "predicted": record.files.page,
         "segmenter": third.run.files.report,
         "outlined": outlines.files.page,
+        "detector": fourth.run.files.report,
+        "boxed": boxes.files.page,
     }
     text = (
         page_environment()
@@ -54,6 +60,8 @@ def write_tour(
             record=record,
             segmenter=third,
             outlines=outlines,
+            detector=fourth,
+            boxes=boxes,
             links={step: path.relative_to(page.parent).as_posix() for step, path in pages.items()},
             width=WIDTH,
             height=HEIGHT,
