@@ -38,7 +38,7 @@ def test_levels_are_tables_with_units(tmp_path: Path) -> None:
         False,
         "frames",
     )
-    assert not rows["False boxes a frame"].share
+    assert not rows["Boxes a frame that touch no lesion"].share
     assert rows["False alerts a minute"].result.value == 2.5
     assert [row.result.value for row in found.tiles] == [0.4, 0.63, 0.75, 0.25]
     assert (found.num_boxes, found.threshold, found.threshold_chosen) == (120, 0.3125, True)

@@ -23,7 +23,7 @@ METRIC_NAMES = {
     "f2": "F2",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
-    "false_boxes_per_frame": "False boxes a frame",
+    "false_boxes_per_frame": "Boxes a frame that touch no lesion",
     "mean_sensitivity": "Mean of these",
     "found_share_of_frames": "Share of its frames in which a lesion is found",
     "delay_frames": "Delay of the first hit",
@@ -82,7 +82,7 @@ WORDS = Words(
         ("ranking", "ap50"): "AP at IoU 0.5",
         ("boxes", "f1"): "F1 of boxes",
         ("lesions", "sensitivity"): "Lesions found",
-        ("frames", "false_boxes_per_frame"): "False boxes a frame",
+        ("frames", "false_boxes_per_frame"): "Boxes a frame on no lesion",
     },
 )
 ORIGINAL = (
