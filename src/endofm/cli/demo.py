@@ -202,6 +202,7 @@ def _detection(arguments: Arguments, data: Path, *, weights: Path, out: Path) ->
         "weights": str(weights),
         "out": out,
         "epochs": arguments.detect_epochs,
+        "average_momentum": 0.97,
         "seed": arguments.seed,
         "data_note": "synthetic",
         "frames": {**preset["frames"], "size_hw": DETECTED_HW},
