@@ -53,5 +53,5 @@ def test_nothing_has_no_tracks() -> None:
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trackers", None)
-    with pytest.raises(ConfigError, match=r"need the package trackers; pip install 'endofm\[tr"):
+    with pytest.raises(ConfigError, match=r"need the package trackers; pip install --no-deps tr"):
         track([], fps=25, threshold=0.5)

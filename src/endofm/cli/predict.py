@@ -51,7 +51,7 @@ class Arguments(Settings):
     online: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Of a detector: let no frame wait for later ones, as in a live stream."""
     tracks: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Of a detector: tell which boxes are of one lesion (needs pip install 'endofm[tracks]')."""
+    """Of a detector: tell which boxes are of one lesion (pip install --no-deps trackers)."""
     threshold: Share | None = None
     """Of a detector: score from which a box counts; by default the one that validation chose."""
     num_references: NonNegativeInt | None = None

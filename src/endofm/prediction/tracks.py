@@ -34,7 +34,7 @@ def track(
         from trackers import ByteTrackTracker  # noqa: PLC0415 - optional
     except ImportError as error:
         raise ConfigError(
-            f"tracks need the package {error.name}", "pip install 'endofm[tracks]'"
+            f"tracks need the package {error.name}", "pip install --no-deps trackers"
         ) from None
     tracker = ByteTrackTracker(
         lost_track_buffer=max(round(fps), 1),
