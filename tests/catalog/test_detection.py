@@ -35,3 +35,11 @@ def test_masks_take_the_class_of_the_network(tmp_path: Path) -> None:
 def test_what_holds_no_boxes(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"(holds no boxes|no such folder).*Pascal VOC.*YOLO"):
         read_boxes(tmp_path / name)
+
+
+def test_a_file_is_not_its_folder(tmp_path: Path) -> None:
+    path = write_coco(tmp_path, coco({"a": 1}))
+    with pytest.raises(
+        DataError, match=f"is a file; give the folder that it describes: {tmp_path}"
+    ):
+        read_boxes(path)

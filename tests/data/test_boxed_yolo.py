@@ -50,7 +50,7 @@ def test_without_a_text_file_there_is_no_lesion(tmp_path: Path) -> None:
     write_frame(tmp_path / "images/a/2.jpg")
     found = read(tmp_path)
     assert [len(frame.boxes) for frame in found.sequences[0].frames] == [0, 0]
-    assert found.notes == ("1 pictures have no file of boxes: they count as lesion-free",)
+    assert found.notes == ("1 picture has no file of boxes: counted as lesion-free",)
 
 
 ROBOFLOW = "names: {0: polyp}\ntrain: ../train/images\nval: val/images\ntest: test/images"
@@ -95,6 +95,16 @@ def test_a_file_that_is_no_text_costs_its_frame(tmp_path: Path) -> None:
     found = read(tmp_path)
     assert len(found.sequences[0].frames) == 1
     assert [Path(one.what).name for one in found.lost_frames] == ["2.txt"]
+
+
+def test_a_missing_picture_is_listed(tmp_path: Path) -> None:
+    for name in ("a/1", "a/2"):
+        write_yolo(tmp_path, name, LINE)
+    (tmp_path / "images/a/2.jpg").unlink()
+    found = read(tmp_path)
+    assert len(found.sequences[0].frames) == 1
+    (lost,) = found.lost_frames
+    assert (Path(lost.what).name, lost.reason) == ("2.txt", "its picture is missing")
 
 
 @pytest.mark.parametrize(

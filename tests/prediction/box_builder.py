@@ -58,7 +58,9 @@ def write_run(folder: Path, detector: Detector, *, threshold: float | None = 0.3
     run.config.write_text(config.dump_yaml())
     write_set(run.boxed, BoxedSet(CLASSES, {}))
     if threshold is not None:
-        write_json(run.results("val"), {"task": "detect", "threshold": threshold})
+        write_json(
+            run.results("val"), {"task": "detect", "threshold": threshold, "threshold_from": "val"}
+        )
     return folder
 
 

@@ -21,7 +21,7 @@ from endofm.models import TimeSformer
 from endofm.runfolder import RunFolder, read_lines
 from endofm.tasks.detect import finetune
 from endofm.tasks.detect_config import DetectConfig, ReferenceSettings, ScoringSettings
-from endofm.tasks.detect_evaluate import UNKNOWN_PAST, evaluate
+from endofm.tasks.detect_evaluate import UNDECIDED, UNKNOWN_PAST, evaluate
 from endofm.tasks.detect_job import build_detector
 from endofm.tasks.detect_sets import read_set
 from endofm.tasks.finetuning import FinetuneHooks, FinetuneResult
@@ -195,10 +195,22 @@ def test_weights_without_a_run_are_scored_on_named_data(
     assert found["classes"] == ["lesion"]
     assert (found["threshold"], found["threshold_from"]) == (0.5, "")
     assert UNKNOWN_PAST in found["notes"]
+    validated = json.loads(RunFolder(config.out).results("val").read_text())
+    is_chosen = validated["scores"]["ranking"]["ap50"]["value"] > 0
+    assert validated["threshold_from"] == ("val" if is_chosen else "")
     with pytest.raises(ConfigError, match="are weights without a run; add --data"):
         _results(weights)
     with pytest.raises(ConfigError, match="tells 1 classes apart, --classes names 2"):
         _results(weights, out=tmp_path / "x", classes=["a", "b"], **options)
+
+
+def test_a_validation_that_finds_nothing_chooses_nothing(make_config: MakeConfig) -> None:
+    config = make_config(steps=1, optimiser={"learning_rate": 1e-9})
+    _run(config)
+    for split in ("val", "test"):
+        found = _results(config.out, split=split)
+        assert (found["threshold"], found["threshold_from"]) == (0.5, "")
+        assert UNDECIDED in found["notes"]
 
 
 def test_other_data_of_a_run(make_config: MakeConfig, tmp_path: Path) -> None:
@@ -207,8 +219,7 @@ def test_other_data_of_a_run(make_config: MakeConfig, tmp_path: Path) -> None:
     other = tmp_path / "other set"
     write_coco(other, coco({"v": 2}))
     found = _results(config.out, data=other)
-    assert found["notes"] == ["the data's 'polyp' is taken for the detector's 'lesion'"]
-    assert found["threshold_from"] == "val"
+    assert "the data's 'polyp' is taken for the detector's 'lesion'" in found["notes"]
     assert RunFolder(config.out).results("test-other set").is_file()
     content = coco({"v": 2})
     content["categories"].append({"id": 8, "name": "ulcer"})

@@ -51,6 +51,8 @@ def read_boxes(
     Raises:
         DataError: It is none of these, or cannot be used.
     """
+    if root.is_file():
+        raise DataError(f"{root}: is a file", f"give the folder that it describes: {root.parent}")
     if not root.is_dir():
         raise DataError(f"{root}: no such folder", LAYOUTS)
     found = _find_boxes(root)

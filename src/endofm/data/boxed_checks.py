@@ -167,7 +167,8 @@ class _Checks:
             if box.name not in self._label_of:
                 placed = f"has the unknown class {box.name!r}"
             if isinstance(placed, str):
-                self.lost_boxes.append(Skipped(frame.where, f"box {_edges(box)} {placed}"))
+                kind = "box in shares of the frame" if frame.relative else "box"
+                self.lost_boxes.append(Skipped(frame.where, f"{kind} {_edges(box)} {placed}"))
             else:
                 usable.append((box, placed))
         lesions = tuple(box.lesion for box, _ in usable)

@@ -91,5 +91,6 @@ def notes_on(num_alone: int, num_bare: int) -> tuple[str, ...]:
             "those of one patient may be divided between splits"
         )
     if num_bare:
-        notes.append(f"{num_bare} pictures have no file of boxes: they count as lesion-free")
+        have = "picture has" if num_bare == 1 else "pictures have"
+        notes.append(f"{num_bare} {have} no file of boxes: counted as lesion-free")
     return tuple(notes)

@@ -65,7 +65,7 @@ def read_voc(root: Path) -> FoundSet:
         pictures = pictures_below(part.pictures)
         reader.check_orphans(part.annotations, {part.annotation_of(one) for one in pictures})
         listed = _lists(root) if not part.split else {}
-        chosen = _chosen(part, pictures, listed) if listed else {part.split: pictures}
+        chosen = _chosen(part, pictures, listed, reader) if listed else {part.split: pictures}
         for split, own in chosen.items():
             sequences += sequences_by_folder(
                 own,
@@ -111,7 +111,8 @@ class VocReader:
         try:
             return read_voc_file(annotation)
         except DataError as error:
-            self.lost_frames.append(Skipped(str(annotation), str(error)))
+            reason = str(error).removeprefix(f"{annotation}: ")
+            self.lost_frames.append(Skipped(str(annotation), reason))
             return None
 
     def frame_of(self, picture: Path, annotation: Path, found: VocFile | None) -> FoundFrame | None:
@@ -155,8 +156,10 @@ def _lists(root: Path) -> dict[str, Path]:
     return found
 
 
-def _chosen(part: _Part, pictures: list[Path], lists: Mapping[str, Path]) -> dict[str, list[Path]]:
-    """The pictures of each list, in order of time."""
+def _chosen(
+    part: _Part, pictures: list[Path], lists: Mapping[str, Path], reader: VocReader
+) -> dict[str, list[Path]]:
+    """The pictures of each list, in order of time; what is listed and gone is counted."""
     by_name = {one.relative_to(part.pictures).with_suffix("").as_posix(): one for one in pictures}
     chosen: dict[str, list[Path]] = {}
     for split, path in lists.items():
@@ -165,7 +168,8 @@ def _chosen(part: _Part, pictures: list[Path], lists: Mapping[str, Path]) -> dic
             name = next((name for name in names if name in by_name), None)
             if name is None:
                 inside(part.pictures, names[-1], where=where)
-                raise DataError(f"{where}: {names[-1]!r} is no picture in {part.pictures}")
+                reader.lost_frames.append(Skipped(where, f"{names[-1]!r} is no picture"))
+                continue
             wanted.add(by_name[name])
         chosen[split] = [one for one in pictures if one in wanted]
     return chosen

@@ -57,6 +57,7 @@ def read_yolo(root: Path, file: Path) -> FoundSet:
     num_alone = 0
     for split, base in _folders(root, file, settings).items():
         pictures = pictures_below(base)
+        reader.check_orphans(base, pictures)
         num_alone += sum(one.parent == base for one in pictures)
         sequences += sequences_by_folder(pictures, base, split=split, frame=reader.frame)
     return FoundSet(
@@ -77,6 +78,15 @@ class _Reader:
         self.lost_boxes: list[Skipped] = []
         self.lost_frames: list[Skipped] = []
         self.num_bare = 0
+
+    def check_orphans(self, base: Path, pictures: Sequence[Path]) -> None:
+        """List the text files whose picture is missing."""
+        folder = _labels_of(base / "x").parent
+        if folder == base or not folder.is_dir():  # beside pictures, a text may be anything
+            return
+        known = {_labels_of(picture) for picture in pictures}
+        for path in sorted(set(folder.rglob("*.txt")) - known):
+            self.lost_frames.append(Skipped(str(path), "its picture is missing"))
 
     def frame(self, picture: Path) -> FoundFrame | None:
         labels = _labels_of(picture)

@@ -39,9 +39,6 @@ __all__ = ["ScoredFrame", "box_counts", "choose_threshold", "detection_scores", 
 
 FROC_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 """False boxes a frame."""
-UNDECIDED = 0.5
-"""The threshold where validation cannot tell."""
-
 Counts = NDArray[np.int64]
 
 
@@ -67,15 +64,15 @@ def detection_scores(
     return {level: found for level, found in scores.items() if found}
 
 
-def choose_threshold(frames: Sequence[ScoredFrame]) -> float:
+def choose_threshold(frames: Sequence[ScoredFrame]) -> float | None:
     """The score from which boxes count so that F1 at an IoU of 0.5 is highest.
 
-    Of several the highest; ``UNDECIDED`` where no box finds a lesion.
+    Of several the highest; none where no box finds a lesion.
     """
     scores, hits = _ranked(frames, same_class=True)
     num_true = sum(len(frame.truth_labels) for frame in frames)
     if not hits.any():
-        return UNDECIDED
+        return None
     true = np.cumsum(hits)
     f1 = 2 * true / (np.arange(1, len(hits) + 1) + num_true)
     last = np.append(scores[1:] != scores[:-1], True)  # boxes of one score go together

@@ -110,9 +110,10 @@ def detector_of(
     changes: dict[str, Any] = {"online": given.online or trained.references.online}
     if given.num_references is not None:
         changes["num"] = given.num_references
+    thresholds = (given.threshold, trained.threshold)
     return BoxPredictor(
         trained,
         references=ReferenceSettings.parse({**trained.references.model_dump(), **changes}),
-        threshold=trained.threshold if given.threshold is None else given.threshold,
+        threshold=next((one for one in thresholds if one is not None), detect_trained.UNCHOSEN),
         with_tracks=given.tracks,
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from endofm.boxes import Detections
 from endofm.errors import DataError
 from endofm.prediction.asking import DetectionOptions, detector_of
+from endofm.tasks.detect_config import ScoringSettings
 from endofm.tasks.detect_stream import DetectionStream
 
 
@@ -22,7 +23,9 @@ class Stream:
     Args:
         source: Folder of a fine-tuning run, or a detector's weights.
         classes: What the classes of a detector that is no run are called; ``1``, ``2``, ... .
-        options: How it is asked; ``online`` and ``tracks`` mean nothing here.
+        threshold: Score from which a box counts; the one that validation chose unless given.
+        num_references: Frames that help with one; as in the run unless given.
+        scoring: How a detector without a run sees frames.
         device: Where the network runs: a GPU if there is one, unless given.
 
     Raises:
@@ -34,20 +37,27 @@ class Stream:
         source: str | Path,
         *,
         classes: tuple[str, ...] | None = None,
-        options: DetectionOptions | None = None,
+        threshold: float | None = None,
+        num_references: int | None = None,
+        scoring: ScoringSettings | None = None,
         device: str | None = None,
     ) -> None:
-        asked = detector_of(source, classes, options or DetectionOptions(), device=device)
+        options = DetectionOptions(
+            online=True, num_references=num_references, threshold=threshold, scoring=scoring
+        )
+        asked = detector_of(source, classes, options, device=device)
         self.classes = asked.trained.classes
         self.threshold = asked.threshold
         self._stream = DetectionStream(
             asked.trained.network,
             frames=asked.trained.frames,
-            references=asked.references.model_copy(update={"online": True}),
+            references=asked.references,
         )
 
     def push(self, frame: NDArray[np.uint8]) -> Detections:
         """What is found in the next frame, the surest first, in px of the frame.
+
+        A label k is the class ``classes[k - 1]``.
 
         Args:
             frame: (H, W, 3) uint8 RGB.
@@ -55,9 +65,10 @@ class Stream:
         Raises:
             DataError: It is no such array, or has another size than the frames before.
         """
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+        shape, kind = np.shape(frame), getattr(frame, "dtype", type(frame).__name__)
+        if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or not frame.size:
             raise DataError(
-                f"a frame of shape {frame.shape} and type {frame.dtype}",
+                f"a frame of shape {shape} and type {kind}",
                 "push RGB frames, (H, W, 3) of uint8",
             )
         (found,) = self._stream.push(frame)

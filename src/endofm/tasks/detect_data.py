@@ -252,7 +252,7 @@ def check_same_size(first_hw: Sequence[int], other_hw: Sequence[int], *, what: s
         (height, width), (other_height, other_width) = first_hw, other_hw
         raise DataError(
             f"{what}: has {other_width} x {other_height} px, the frames before {width} x {height}",
-            "keep frames of one size in a video; another size is another video",
+            "keep frames of one size in a video; another size is another video: reset the stream",
         )
 
 

@@ -32,11 +32,14 @@ from endofm.runfolder import RunFolder, write_json
 from endofm.tasks.detect_config import ScoringSettings
 from endofm.tasks.detect_figure import frames_to_show, write_figure
 from endofm.tasks.detect_scores import scored_frames
-from endofm.tasks.detect_trained import TrainedDetector, read_trained
+from endofm.tasks.detect_trained import UNCHOSEN, TrainedDetector, read_trained
 
 SELECTED_BY = "val"
 UNKNOWN_PAST = (
     "whether these sequences were trained on is not known: the weights are no run of ours"
+)
+UNDECIDED = (
+    f"no box found a lesion in validation, which therefore chose no threshold: {UNCHOSEN} is taken"
 )
 MOST_POINTS = 400
 """Of a curve, kept for the page."""
@@ -116,16 +119,19 @@ def evaluate(
             progress=bar.set,
         )
     chosen_here = run is not None and split == SELECTED_BY and data is None
-    threshold = choose_threshold(frames) if chosen_here else _threshold(trained)
+    chosen = choose_threshold(frames) if chosen_here else _threshold(trained)
+    threshold = UNCHOSEN if chosen is None else chosen
     estimates = detection_scores(frames, classes=boxed.classes, threshold=threshold)
     folder = RunFolder(Path(out or source))
     name = f"{split}-{Path(data).stem}" if run and data else split
-    notes = (*boxed.notes, *(() if run else (UNKNOWN_PAST,)), *folder.scored_before(name))
+    doubts = (UNKNOWN_PAST,) if run is None else (UNDECIDED,) if chosen is None else ()
+    notes = (*boxed.notes, *doubts, *folder.scored_before(name))
     if accelerator.is_main_process:
         about = {
             "split": split,
             "data": str(data or (run.config.data if run else "")),
             "classes": list(boxed.classes),
+            "threshold_from": "" if chosen is None else SELECTED_BY,
         }
         measured = _measured(frames, estimates, threshold)
         write_json(
@@ -176,7 +182,7 @@ def _refuse_trained_on(sequences: Sequence[BoxedSequence], own: BoxedSet, *, spl
             )
 
 
-def _threshold(trained: TrainedDetector) -> float:
+def _threshold(trained: TrainedDetector) -> float | None:
     run = trained.run
     if run and not run.folder.results(SELECTED_BY).is_file():
         raise RunError(
@@ -192,7 +198,6 @@ def _about(trained: TrainedDetector, notes: Sequence[str]) -> dict[str, Any]:
     return {
         "source": trained.source,
         "data_note": run.config.data_note if run else "",
-        "threshold_from": SELECTED_BY if run else "",
         "selected_on_reported": run is not None and run.config.select_on_test,
         "notes": list(notes),
         "frames": trained.frames.model_dump(mode="json"),

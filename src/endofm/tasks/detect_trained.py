@@ -39,8 +39,9 @@ class TrainedDetector:
     """Is it known what they are called?"""
     frames: FrameSettings
     references: ReferenceSettings
-    threshold: float
-    """Score from which a box counts: chosen on validation, or 0.5 without a run."""
+    threshold: float | None
+    """Score from which a box counts, chosen on validation; none without a run, or where no box has
+    found a lesion there."""
     run: Run | None
     """Where it was trained, if that is known."""
 
@@ -94,7 +95,7 @@ def read_trained(
             named=True,
             frames=config.frames,
             references=config.references,
-            threshold=chosen_threshold(folder),
+            threshold=_chosen_threshold(folder),
             run=run,
         )
     num_classes = network.head.class_logits.out_channels
@@ -112,22 +113,23 @@ def read_trained(
         named=classes is not None,
         frames=scoring.frames,
         references=scoring.references,
-        threshold=UNCHOSEN,
+        threshold=None,
         run=None,
     )
 
 
-def chosen_threshold(folder: RunFolder) -> float:
-    """What a run's validation has chosen; ``UNCHOSEN`` while it has not been scored.
+def _chosen_threshold(folder: RunFolder) -> float | None:
+    """What a run's validation has chosen; nothing while it has not been scored.
 
     Raises:
         RunError: The file is damaged.
     """
     path = folder.results("val")
     if not path.is_file():
-        return UNCHOSEN
+        return None
     try:
-        return float(json.loads(path.read_text(encoding="utf-8"))["threshold"])
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return float(found["threshold"]) if found["threshold_from"] else None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise RunError(
             f"{path}: missing or damaged ({error})",
