@@ -53,9 +53,9 @@ class Arguments(Settings):
     """Steps to pre-train."""
     epochs: PositiveInt = 4
     """Epochs to fine-tune the classifier."""
-    segment_epochs: PositiveInt = 8
+    segment_epochs: PositiveInt = 7
     """Epochs to train the segmenter."""
-    detect_epochs: PositiveInt = 6
+    detect_epochs: PositiveInt = 3
     """Epochs to train the detector."""
     seed: NonNegativeInt = 0
     """Of the clips and the training."""
