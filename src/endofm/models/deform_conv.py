@@ -17,6 +17,8 @@ from endofm.errors import ConfigError
 
 TAPS = 9
 """Of a 3 x 3 kernel, in the order of its rows."""
+CELLS_AT_ONCE = 512
+"""What 9 taps of 256 channels see at so many cells takes 5 MB."""
 
 Kernel = Callable[..., Tensor]
 
@@ -54,15 +56,20 @@ def deform_conv_by_rows(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
     padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 2, 1, 2))  # (N, H + 3, W + 3, C)
     table = padded.reshape(-1, channels // groups)
     rows, shares = _corners(offsets.unflatten(1, (groups, TAPS, 2)))  # (N, H, W, 9, G, 4)
-    seen = F.embedding_bag(
-        rows.flatten(0, 4),
-        table,
-        per_sample_weights=shares.flatten(0, 4).to(x.dtype),
-        mode="sum",
-    )  # (N*H*W*9*G, C/G)
-    columns = seen.view(num, height, width, TAPS * channels)
     by_tap = weight.permute(0, 2, 3, 1).flatten(1)  # (O, 9*C)
-    return F.linear(columns, by_tap).permute(0, 3, 1, 2)  # (N, O, H, W), channels last in memory
+
+    def some(rows: Tensor, shares: Tensor) -> Tensor:
+        """The convolution at M cells: (M, 9, G, 4) twice to (M, O)."""
+        bags = shares.flatten(0, 2).to(x.dtype)
+        seen = F.embedding_bag(rows.flatten(0, 2), table, per_sample_weights=bags, mode="sum")
+        return F.linear(seen.view(len(rows), TAPS * channels), by_tap)  # of (M*9*G, C/G)
+
+    # Pieces that stay in a CPU's cache; one where a gradient of the whole table would be made each.
+    whole = torch.is_grad_enabled() or x.device.type != "cpu"
+    step = num * height * width if whole else CELLS_AT_ONCE
+    pieces = zip(rows.flatten(0, 2).split(step), shares.flatten(0, 2).split(step), strict=True)
+    cells = torch.cat([some(*piece) for piece in pieces])  # (N*H*W, O)
+    return cells.view(num, height, width, -1).permute(0, 3, 1, 2)  # channels last in memory
 
 
 def _corners(offsets: Tensor) -> tuple[Tensor, Tensor]:
