@@ -66,6 +66,15 @@ def test_clips_are_counted_on_the_target_timeline() -> None:
     assert {(clip.fps, clip.source_fps) for clip in clips} == {(30.0, 12.5)}
 
 
+def test_a_picture_a_second_is_not_repeated_thirty_times() -> None:
+    slow = Video(Path("a"), 400, 1.0, 8, 9)
+    clips = split_into_clips(slow, clip_frames=150, target_fps=30.0)
+    assert [(clip.start_frame, clip.num_frames, clip.fps) for clip in clips] == [
+        (0, 150, 1.0),
+        (150, 250, 1.0),
+    ]
+
+
 def test_a_blink_of_a_video_is_one_clip_of_one_frame() -> None:
     assert [c.num_frames for c in split_into_clips(Video(Path("a.mp4"), 1, 240.0, 8, 9))] == [1]
 

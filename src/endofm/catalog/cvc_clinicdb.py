@@ -16,6 +16,7 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
+from endofm.catalog.card import Card, Found, Source
 from endofm.data.label_sources import SPLITS
 from endofm.data.masks import THRESHOLD
 from endofm.data.segmented import FrameSequence, SegmentedSet, complete_set
@@ -34,6 +35,9 @@ LEAKS = (
 NUM_FRAMES = 612
 SEQUENCES_SHA256 = "7eda4c320535abcba9f50993edd7fe63b4567d8e5cd2cf5c8d958593695994fa"
 """Of ``cvc_clinicdb.csv``, from which results follow."""
+
+FPS = 25.0
+"""Nobody says how far apart the frames were taken; they are played at the rate of the cameras."""
 
 _MAX_DEPTH = 3
 _FRAMES, _MASKS = "original", "ground truth"
@@ -142,3 +146,45 @@ def _numbered(folder: Path) -> dict[int, Path]:
             "copy the whole set; if it is another one, make a folder for each of its sequences",
         )
     return path_of
+
+
+def find_cvc_clinicdb(root: Path) -> Found:
+    """The 29 sequences as videos.
+
+    Raises:
+        DataError: Some of it is missing.
+    """
+    found = _find(root)
+    if found is None:
+        return Found(())
+    frames, masks = (_numbered(folder) for folder in found)
+    splits = _split(frames, masks, original_split=False)
+    sources = [
+        Source(
+            name=sequence.name,
+            files=sequence.frames,
+            picture_fps=FPS,
+            label="polyp",
+            split=split,
+            group=sequence.name,
+            masks=sequence.masks,
+        )
+        for split, sequences in splits.items()
+        for sequence in sequences
+    ]
+    return Found(tuple(sorted(sources, key=lambda source: source.name)))
+
+
+CARD = Card(
+    name="cvc-clinicdb",
+    title="CVC-ClinicDB",
+    find=find_cvc_clinicdb,
+    layout="Original/1.tif to 612.tif and 'Ground Truth'/1.tif to 612.tif",
+    citation=CITATION,
+    page="https://polyp.grand-challenge.org/CVCClinicDB/",
+    terms=TERMS,
+    modality="colonoscopy, white light",
+    organ="colon",
+    expected={"videos": 29, "pictures": NUM_FRAMES},
+    splits="ours, by blocks of neighbouring sequences",
+)

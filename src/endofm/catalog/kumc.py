@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 
+from endofm.catalog.card import Card, Found, Source
 from endofm.data.boxed import Skipped
 from endofm.data.boxed_found import (
     MAX_LIST_BYTES,
@@ -29,6 +30,7 @@ CITATION = (
     "evaluations. PLOS ONE 16(8) (2021), e0255809"
 )
 SOURCE = "https://doi.org/10.7910/DVN/FCBUOR"
+FPS = 30.0
 CLASSES = ("adenomatous", "hyperplastic")
 
 _FOLDERS = {"train": "train2019", "val": "val2019", "test": "test2019"}
@@ -179,3 +181,49 @@ def _subfolders(folder: Path) -> list[Path]:
         return sorted(one for one in folder.iterdir() if one.is_dir() and one.name[0] != ".")
     except OSError:
         return []
+
+
+def find_kumc_videos(root: Path) -> Found:
+    """The videos of each split as sources; frames whose XML is damaged are left out, with a note.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    if not is_kumc(root):
+        return Found(())
+    found = read_kumc(root)
+    notes = list(found.notes)
+    if found.lost_frames:
+        first = found.lost_frames[0]
+        notes.append(f"{len(found.lost_frames)} frames are left out: {first.what} {first.reason}")
+    if found.lost_boxes:
+        first = found.lost_boxes[0]
+        notes.append(f"{len(found.lost_boxes)} boxes are left out: {first.what} {first.reason}")
+    return Found(tuple(map(_source, found.sequences)), tuple(notes), found.classes)
+
+
+def _source(sequence: FoundSequence) -> Source:
+    return Source(
+        name=sequence.name,
+        files=tuple(frame.path for frame in sequence.frames),
+        picture_fps=FPS,
+        split=sequence.split,
+        group=sequence.name,
+        boxes=tuple(frame.boxes for frame in sequence.frames),
+    )
+
+
+CARD = Card(
+    name="kumc",
+    title="KUMC PolypsSet",
+    find=find_kumc_videos,
+    layout="train2019/Image, train2019/Annotation, val2019/Image/<video>/, and so on",
+    citation=CITATION,
+    page=SOURCE,
+    terms="see its page",
+    modality="colonoscopy, white light",
+    organ="colon",
+    expected={"videos": 80},
+    splits="official, by folder",
+    overlaps={"colonoscopic": "contains frames of it, of CVC-ColonDB and of ASU-Mayo"},
+)

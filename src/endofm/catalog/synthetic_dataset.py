@@ -1,16 +1,10 @@
 """A data set of synthetic endoscopy on disk, in the layout that every converter writes."""
 
 import json
-import os
-import signal
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import cv2
@@ -19,6 +13,7 @@ from numpy.typing import NDArray
 
 from endofm.catalog.synthetic import KINDS, Box, check_sizes, render_frames, tight_box
 from endofm.catalog.synthetic_polyp import POLYP_KINDS
+from endofm.catalog.workers import in_processes
 from endofm.data.manifests import Video, write_clip_list
 from endofm.data.video import write_video
 from endofm.errors import ConfigError, DataError
@@ -106,7 +101,7 @@ def write_dataset(
     (root / "videos").mkdir(parents=True, exist_ok=True)
     write = partial(_write_clip, root=root, num_frames=num_frames, size_px=size_px, fps=fps)
     findings = []
-    for clip_findings in _map(write, plans, num_workers=num_workers):
+    for clip_findings in in_processes(write, plans, num_workers=num_workers):
         findings.append(clip_findings)
         if progress is not None:
             progress(len(findings), num_clips)
@@ -160,42 +155,6 @@ def split_patients(num_patients: int) -> list[str]:
     num_val = share if num_patients > 2 else 0
     num_train = num_patients - num_val - num_test
     return ["train"] * num_train + ["val"] * num_val + ["test"] * num_test
-
-
-def _map(
-    write: Callable[[ClipPlan], list[_Finding]], plans: Sequence[ClipPlan], *, num_workers: int
-) -> Iterator[list[_Finding]]:
-    """``map`` in order, in processes if there are any."""
-    if num_workers == 0:
-        yield from map(write, plans)
-        return
-    executor = ProcessPoolExecutor(
-        num_workers, mp_context=get_context("spawn"), initializer=_start_worker
-    )
-    running: deque[Future[list[_Finding]]] = deque()
-    try:
-        for plan in plans:
-            running.append(executor.submit(write, plan))
-            if len(running) > num_workers:  # few wait in line, so that a stop is quick
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops, workers finish their clip
-    Thread(target=_end_with_parent, daemon=True).start()
-    cv2.setNumThreads(1)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _write_clip(

@@ -16,6 +16,8 @@ from endofm.errors import EndofmError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "the whole tour on synthetic clips"),
+    "data list": ("data_list", "the public data sets that are known, with their terms"),
+    "data prepare": ("data_prepare", "a downloaded set, or your videos, to clean training data"),
     "data synth": ("data_synth", "make synthetic endoscopy clips with masks, boxes and labels"),
     "pretrain": ("pretrain", "pre-train a backbone on a folder of videos"),
     "finetune classify": ("finetune_classify", "train a classifier on labelled videos"),

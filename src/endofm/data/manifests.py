@@ -8,6 +8,7 @@ from pathlib import Path
 
 from endofm.data.clip_list import Video, overlap, read_clip_list, write_clip_list
 from endofm.data.video import check_video, find_videos
+from endofm.data.video_info import playing_fps
 from endofm.errors import DataError, VideoError
 
 __all__ = [
@@ -67,8 +68,10 @@ def split_into_clips(
     """Cut a video into clips of equal length without touching it (METHOD: 5 s at 30 fps).
 
     Only the part that ``video`` is about is cut. The last clip takes the remainder, so it has up
-    to ``2 * clip_frames - 1`` frames; a video shorter than two clips is one.
+    to ``2 * clip_frames - 1`` frames; a video shorter than two clips is one. A slow video keeps its
+    own rate (``playing_fps``), so that its clips last longer.
     """
+    target_fps = playing_fps(video.fps, wanted_fps=target_fps)
     first, end = _ticks(video, target_fps)
     starts = [first + clip_frames * k for k in range(max((end - first) // clip_frames, 1))]
     return [

@@ -21,7 +21,7 @@ class FrameConverter:
 
     def __init__(self, first: VideoFrame) -> None:
         self._reformatter = VideoReformatter()
-        self._orientation = _orientation(first)
+        self._orientation = orientation_of(first)
         self.height, self.width = first.height, first.width
         if self._orientation.is_transposed:
             self.height, self.width = self.width, self.height
@@ -37,12 +37,15 @@ class FrameConverter:
         return self._orientation.turn(rgb.to_ndarray())  # (H, W, 3)
 
 
-class _Orientation(NamedTuple):
+class Orientation(NamedTuple):
+    """How a stored picture is turned to be shown: first transposed, then mirrored."""
+
     is_transposed: bool
     rows_reversed: bool
     columns_reversed: bool
 
     def turn(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """A picture as it is shown."""
         if self.is_transposed:
             picture = picture.transpose(1, 0, 2)
         if self.rows_reversed:
@@ -52,7 +55,7 @@ class _Orientation(NamedTuple):
         return picture
 
 
-def _orientation(frame: VideoFrame) -> _Orientation:
+def orientation_of(frame: VideoFrame) -> Orientation:
     """Which of the eight orientations the display matrix of a frame is nearest to.
 
     The matrix (a b u; c d v; x y w) moves what is stored in column p and row q to column
@@ -60,8 +63,8 @@ def _orientation(frame: VideoFrame) -> _Orientation:
     """
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
-        return _Orientation(is_transposed=False, rows_reversed=False, columns_reversed=False)
+        return Orientation(is_transposed=False, rows_reversed=False, columns_reversed=False)
     a, b, _, c, d = np.frombuffer(cast("bytes", matrix), dtype=np.int32)[:5].tolist()
     if abs(a) + abs(d) >= abs(b) + abs(c):
-        return _Orientation(is_transposed=False, rows_reversed=d < 0, columns_reversed=a < 0)
-    return _Orientation(is_transposed=True, rows_reversed=b < 0, columns_reversed=c < 0)
+        return Orientation(is_transposed=False, rows_reversed=d < 0, columns_reversed=a < 0)
+    return Orientation(is_transposed=True, rows_reversed=b < 0, columns_reversed=c < 0)

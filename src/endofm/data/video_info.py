@@ -75,6 +75,14 @@ def resampled_indices(
     return shown_frames(times_s, np.arange(num_ticks) / target_fps)
 
 
+def playing_fps(source_fps: float, *, wanted_fps: float) -> float:
+    """The rate at which to take frames: ``wanted_fps``, or a slow source's own.
+
+    Slow is a quarter of what is wanted, or less: a picture a second shows no motion in 30 copies.
+    """
+    return wanted_fps if source_fps * 4 > wanted_fps else source_fps
+
+
 def check_indices(info: VideoInfo, indices: Sequence[int]) -> None:
     """Raise VideoError if a video does not have all of some frames."""
     for index in indices:

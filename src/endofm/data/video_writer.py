@@ -45,6 +45,43 @@ def write_video(
             written.
     """
     path = Path(path)
+    with _video_at(path, fps=fps, crf=crf, keyframe_every=keyframe_every) as (container, stream):
+        _encode(path, container, stream, _yuv_frames(path, frames))
+
+
+def write_yuv_video(
+    path: Path,
+    frames: Iterable[VideoFrame],
+    *,
+    fps: float,
+    crf: int = 18,
+    keyframe_every: int = 30,
+    num_threads: int = 0,
+) -> None:
+    """As ``write_video``, of frames in the form that is stored, so that none is converted.
+
+    Args:
+        path: As there.
+        frames: yuv420p, BT.709 of limited range, of one size with even sides; a frame may come
+            several times. Their times do not matter.
+        fps: As there.
+        crf: As there.
+        keyframe_every: As there.
+        num_threads: Threads to encode with; 0 leaves it to FFmpeg.
+
+    Raises:
+        VideoError: As there.
+    """
+    with _video_at(path, fps=fps, crf=crf, keyframe_every=keyframe_every) as (container, stream):
+        stream.codec_context.thread_count = num_threads
+        _encode(path, container, stream, frames)
+
+
+@contextmanager
+def _video_at(
+    path: Path, *, fps: float, crf: int, keyframe_every: int
+) -> Iterator[tuple[OutputContainer, VideoStream]]:
+    """A file beside ``path`` to encode into, which takes its name once all is well."""
     # In the same folder, so that it can be renamed; hidden, so that no search finds it.
     partial = path.with_name(f".{path.name}.{os.getpid()}.part").absolute()
     try:
@@ -53,8 +90,10 @@ def write_video(
                 os.fspath(partial), "w", format="mp4", container_options={"movflags": "faststart"}
             )
         try:
-            stream = _h264_stream(container, fps=fps, crf=crf, keyframe_every=keyframe_every)
-            _encode(path, container, stream, frames)
+            yield (
+                container,
+                _h264_stream(container, fps=fps, crf=crf, keyframe_every=keyframe_every),
+            )
         finally:
             with _write_errors(path):
                 container.close()
@@ -79,30 +118,36 @@ def _h264_stream(
     return stream
 
 
-def _encode(
-    path: Path,
-    container: OutputContainer,
-    stream: VideoStream,
-    frames: Iterable[NDArray[np.uint8]],
-) -> None:
+def _yuv_frames(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> Iterator[VideoFrame]:
     reformatter = VideoReformatter()
     first_shape: tuple[int, ...] | None = None
-    for number, picture in enumerate(frames):
+    for number, picture in enumerate(pictures):
         first_shape = first_shape or picture.shape
         _check_picture(path, number, picture, first_shape)
         even = np.pad(picture, [(0, side % 2) for side in picture.shape[:2]] + [(0, 0)], "edge")
         with _write_errors(path):
-            if number == 0:
-                stream.height, stream.width = even.shape[:2]
-            frame = reformatter.reformat(
+            yield reformatter.reformat(
                 VideoFrame.from_ndarray(even, format="rgb24"),
                 format="yuv420p",
                 dst_colorspace=Colorspace.ITU709,
                 dst_color_range=ColorRange.MPEG,
             )
-            frame.pts = number
+
+
+def _encode(
+    path: Path, container: OutputContainer, stream: VideoStream, frames: Iterable[VideoFrame]
+) -> None:
+    num_frames = 0
+    tick_s = 1 / Fraction(stream.codec_context.framerate)
+    for frame in frames:
+        with _write_errors(path):
+            if num_frames == 0:
+                stream.height, stream.width = frame.height, frame.width
+            frame.pts = num_frames
+            frame.time_base = tick_s
             container.mux(stream.encode(frame))
-    if first_shape is None:
+        num_frames += 1
+    if num_frames == 0:
         raise VideoError(f"{path} would have no frames", hint="give at least one")
     with _write_errors(path):
         container.mux(stream.encode(None))

@@ -1,0 +1,164 @@
+"""The frames of a set that have masks or boxes, in the layouts that fine-tuning reads."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endofm.catalog.card import Found, Source
+from endofm.data.images import read_image
+from endofm.data.masks import read_mask
+from endofm.data.segmented_search import SEQUENCE_LIST
+from endofm.errors import DataError
+from endofm.files import replacing, write_text
+
+FRAMES = "frames"
+MASKS = "masks"
+BOXES = "boxes.json"
+_LESION, _OTHER = np.uint8(255), np.uint8(0)
+_KEPT = frozenset({".jpg", ".jpeg", ".png"})
+"""Files that every reader takes: copied, not written anew."""
+
+
+def sequence_name(name: str) -> str:
+    """What the folder of a source's frames is called: sequences lie side by side."""
+    return name.replace("/", "+")  # which no safe name holds
+
+
+def takes_part(source: Source, found: Found) -> bool:
+    """Whether a source's frames are for fine-tuning.
+
+    Where splits are named, a source of none would be mixed with them, and is left out.
+    """
+    some_split = any(one.split for one in found.sources)
+    return bool(source.masks or source.boxes) and (bool(source.split) or not some_split)
+
+
+def write_task_frames(source: Source, root: Path, name: str) -> str:
+    """Write a source's frames, and its masks, those without either left out.
+
+    Returns:
+        Why some are missing: the first that cannot be used, and how many; empty if all are there.
+    """
+    lost: list[str] = []
+    folder = sequence_name(name)
+    with replacing(root / FRAMES / folder) as frames, replacing(root / MASKS / folder) as masks:
+        frames.mkdir()
+        masks.mkdir()
+        for number, picture in _known(source):
+            try:
+                _write_frame(picture, frames / _file_name(number, picture))
+                if mask := source.masks and source.masks[number]:
+                    _write_png(
+                        masks / f"{number:06d}.png", np.where(read_mask(mask), _LESION, _OTHER)
+                    )
+            except DataError as error:
+                lost.append(str(error))
+                (frames / _file_name(number, picture)).unlink(missing_ok=True)
+    if not source.masks:
+        shutil.rmtree(root / MASKS / folder)
+    return f"{lost[0]} ({len(lost)} frames in all)" if lost else ""
+
+
+def write_task_lists(found: Found, names: Sequence[str], root: Path) -> list[str]:
+    """Write ``sequences.csv`` and ``boxes.json`` where there is something to list; their names."""
+    pairs = zip(map(sequence_name, names), found.sources, strict=True)
+    listed = [(name, one) for name, one in pairs if takes_part(one, found)]
+    written = []
+    if masked := [(name, one) for name, one in listed if one.masks]:
+        rows = [(name, one.split, one.group) for name, one in masked]
+        _write_csv(root / SEQUENCE_LIST, [("sequence", "split", "group"), *rows])
+        written.append(SEQUENCE_LIST)
+    if boxed := [(name, one) for name, one in listed if one.boxes]:
+        write_text(root / BOXES, json.dumps(_coco(boxed, found.classes, root)))
+        written.append(BOXES)
+    return written
+
+
+def _known(source: Source) -> Iterable[tuple[int, Path]]:
+    for number, picture in enumerate(source.files):
+        has_mask = bool(source.masks) and source.masks[number] is not None
+        has_boxes = bool(source.boxes) and source.boxes[number] is not None
+        # A reader of masks takes a frame without one for a mistake.
+        if has_mask if source.masks else has_boxes:
+            yield number, picture
+
+
+def _file_name(number: int, picture: Path) -> str:
+    suffix = picture.suffix.lower()
+    return f"{number:06d}{suffix if suffix in _KEPT else '.png'}"
+
+
+def _write_frame(picture: Path, path: Path) -> None:
+    rgb = read_image(picture)  # which also finds what is damaged
+    if path.suffix == picture.suffix.lower():
+        shutil.copyfile(picture, path)
+    else:
+        _write_png(path, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+
+
+def _write_png(path: Path, picture: NDArray[Any]) -> None:
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+
+
+def _coco(
+    boxed: Sequence[tuple[str, Source]], classes: Sequence[str], root: Path
+) -> dict[str, object]:
+    category = {name: number for number, name in enumerate(classes, start=1)}
+    videos: list[dict[str, object]] = []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
+    for video_id, (name, source) in enumerate(boxed, start=1):
+        videos.append(
+            {
+                "id": video_id,
+                "name": name,
+                "split": source.split,
+                "group": source.group,
+                "fps": source.picture_fps,
+            }
+        )
+        for number, picture in _known(source):
+            file_name = f"{FRAMES}/{name}/{_file_name(number, picture)}"
+            if not (root / file_name).is_file():
+                continue
+            images.append(
+                {
+                    "id": len(images) + 1,
+                    "file_name": file_name,
+                    "video_id": video_id,
+                    "frame_index": number,
+                }
+            )
+            for box in source.boxes[number] or ():
+                x1, y1, x2, y2 = box.xyxy
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": len(images),
+                        "category_id": category[box.name],
+                        "bbox": [x1, y1, x2 - x1, y2 - y1],
+                        "area": (x2 - x1) * (y2 - y1),
+                        "iscrowd": 0,
+                    }
+                )
+    categories = [{"id": number, "name": name} for name, number in category.items()]
+    return {
+        "categories": categories,
+        "videos": videos,
+        "images": images,
+        "annotations": annotations,
+    }
+
+
+def _write_csv(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)

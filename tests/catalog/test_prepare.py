@@ -1,0 +1,194 @@
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from endofm.catalog.all_sets import CARDS, find_set
+from endofm.catalog.detection import read_boxes
+from endofm.catalog.prepare import PREPARED, SKIPPED, prepare
+from endofm.catalog.prepare_settings import PrepareSettings
+from endofm.catalog.segmentation import find_segmented
+from endofm.data.manifests import read_clip_list, scan
+from endofm.data.video import open_video
+from endofm.errors import DataError, VideoError
+from endofm.files import write_text
+from tests.catalog import public_layouts
+from tests.catalog.public_layouts import LAYOUTS, picture, video
+
+
+def prepared(
+    name: str, origin: Path, root: Path, *, num_workers: int = 0, **settings: object
+) -> dict[str, object]:
+    card = CARDS[name]
+    return prepare(
+        card,
+        find_set(card, origin),
+        origin=origin,
+        root=root,
+        settings=PrepareSettings.model_validate(settings),
+        num_workers=num_workers,
+    )
+
+
+def files_below(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_layout_becomes_clips_that_training_takes(name: str, tmp_path: Path) -> None:
+    LAYOUTS[name](tmp_path / "in")
+    before = files_below(tmp_path / "in")
+    prepared(name, tmp_path / "in", tmp_path / "out", min_frames=3)
+    assert files_below(tmp_path / "in") == before
+    found = scan([tmp_path / "out"], min_frames=1)
+    assert found.videos
+    assert not found.skipped
+    for one in found.videos:
+        assert one.group
+        with open_video(one.path) as clip:
+            assert clip.info.num_frames == one.num_frames
+            assert (clip.info.height, clip.info.width) == (one.height, one.width)
+    summary = json.loads((tmp_path / "out" / PREPARED).read_text())
+    assert summary["counts"]["clips"] == len(found.videos)
+    assert summary["terms"] == CARDS[name].terms
+
+
+def test_a_picture_a_second_is_neither_repeated_nor_sped_up(tmp_path: Path) -> None:
+    public_layouts.cholect45(tmp_path / "in")
+    prepared("cholect45", tmp_path / "in", tmp_path / "out")
+    prepared("cholect45", tmp_path / "in", tmp_path / "fast", picture_fps=30)
+    for folder, fps in (("out", 1.0), ("fast", 30.0)):
+        clips = read_clip_list(tmp_path / folder / "clips.csv")
+        assert [(one.num_frames, one.fps) for one in clips] == [(10, fps)] * 3
+
+
+def test_frames_come_in_order_of_time_at_30_a_second(tmp_path: Path) -> None:
+    for number in range(25):
+        picture(tmp_path / "in" / "patient" / f"f{number}.png", 40 + 6 * number)
+    public_layouts.video(tmp_path / "in" / "b" / "v.mp4", num_frames=50, fps=25)
+    prepared("own", tmp_path / "in", tmp_path / "out")
+    clips = {one.group: one for one in read_clip_list(tmp_path / "out" / "clips.csv")}
+    assert clips["b"].num_frames == 60
+    with open_video(clips["patient"].path) as clip:
+        brightness = [float(frame.mean()) for frame in clip.stream()]
+    assert brightness == sorted(brightness)
+    assert len(brightness) == 25
+
+
+def test_sizes_are_scaled_to_the_short_side_and_even(tmp_path: Path) -> None:
+    for name, size_hw in {"tall": (101, 61), "wide": (67, 131), "small": (31, 45)}.items():
+        folder = tmp_path / "in" / name
+        folder.mkdir(parents=True)
+        for number in range(9):
+            cv2.imwrite(str(folder / f"{number}.png"), np.full((*size_hw, 3), 120, np.uint8))
+    prepared("own", tmp_path / "in", tmp_path / "out", short_side_px=48)
+    clips = read_clip_list(tmp_path / "out" / "clips.csv")
+    assert {one.group: (one.height, one.width) for one in clips} == {
+        "tall": (80, 48),
+        "wide": (48, 94),
+        "small": (32, 44),
+    }
+
+
+def test_masks_and_boxes_reach_training_at_full_size(tmp_path: Path) -> None:
+    public_layouts.sun_seg(tmp_path / "in")
+    prepared("sun-seg", tmp_path / "in", tmp_path / "out", min_frames=2, short_side_px=16)
+    segmented = find_segmented(tmp_path / "out", val_share=0.5)
+    assert {one.name for one in segmented.splits["test"]} == {"testhard-unseen+case70_3"}
+    boxed = read_boxes(tmp_path / "out", val_share=0.5)
+    frames = [frame for one in boxed.splits["test"] for frame in one.frames]
+    assert [frame.boxes_xyxy for frame in frames] == [((12.0, 10.0, 30.0, 20.0),)] * 4
+
+
+def test_going_on_gives_the_same_and_keeps_what_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public_layouts.ldpolypvideo(tmp_path / "in")
+    prepared("ldpolypvideo", tmp_path / "in", tmp_path / "whole")
+    count = iter(range(100))
+
+    def interrupted(path: Path, text: str) -> None:
+        if path.parent.name == "sources" and next(count) == 2:
+            raise KeyboardInterrupt
+        write_text(path, text)
+
+    monkeypatch.setattr("endofm.catalog.prepare.write_text", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepared("ldpolypvideo", tmp_path / "in", tmp_path / "out")
+    monkeypatch.undo()
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "clips").rglob("*.mp4")}
+    prepared("ldpolypvideo", tmp_path / "in", tmp_path / "out")
+    kept = sum(path.stat().st_mtime_ns == at for path, at in done.items())
+    assert kept == 2  # the third was written, not yet recorded
+    assert files_below(tmp_path / "out") == files_below(tmp_path / "whole")
+
+
+def test_processes_write_the_same(tmp_path: Path) -> None:
+    public_layouts.colonoscopic(tmp_path / "in")
+    prepared("colonoscopic", tmp_path / "in", tmp_path / "one")
+    prepared("colonoscopic", tmp_path / "in", tmp_path / "two", num_workers=2)
+    assert files_below(tmp_path / "one") == files_below(tmp_path / "two")
+
+
+def test_a_damaged_source_is_told_and_tried_again(tmp_path: Path) -> None:
+    video(tmp_path / "in" / "good.mp4")
+    bad = tmp_path / "in" / "bad.mp4"
+    bad.write_bytes((tmp_path / "in" / "good.mp4").read_bytes()[:900])
+    prepared("own", tmp_path / "in", tmp_path / "out")
+    (row,) = csv.DictReader((tmp_path / "out" / SKIPPED).read_text().splitlines())
+    assert row["source"] == "bad.mp4"
+    bad.write_bytes((tmp_path / "in" / "good.mp4").read_bytes())
+    prepared("own", tmp_path / "in", tmp_path / "out")
+    assert len(read_clip_list(tmp_path / "out" / "clips.csv")) == 2
+    assert not (tmp_path / "out" / SKIPPED).exists()
+
+
+def test_odd_names_stay_inside_and_apart(tmp_path: Path) -> None:
+    names = ["a b", "a_b", "A_b", "line\nbreak", "内視鏡", "-rf", "x" * 200, "x.y"]
+    for name in names:
+        video(tmp_path / "in" / f"{name}.mp4", num_frames=9)
+    prepared("own", tmp_path / "in", tmp_path / "out")
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}
+    assert len(read_clip_list(tmp_path / "out" / "clips.csv")) == len(names)
+
+
+def test_places_that_are_refused(tmp_path: Path) -> None:
+    video(tmp_path / "in" / "a.mp4")
+    for root in (tmp_path / "in", tmp_path / "in" / "out", tmp_path):
+        with pytest.raises(DataError, match=r"lies in .*, or around it"):
+            prepared("own", tmp_path / "in", root)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    with pytest.raises(DataError, match="is not empty"):
+        prepared("own", tmp_path / "in", tmp_path / "full")
+    prepared("own", tmp_path / "in", tmp_path / "out", crf=30)
+    with pytest.raises(DataError, match="was begun for own with crf 30; repeat that"):
+        prepared("own", tmp_path / "in", tmp_path / "out")
+
+
+def test_a_full_disk_stops_everything_and_leaves_no_half_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video(tmp_path / "in" / "a.mp4")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("endofm.data.video_writer._encode", full)
+    with pytest.raises((VideoError, OSError), match="No space left"):
+        prepared("own", tmp_path / "in", tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.mp4*"))
+
+
+def test_nothing_to_make_clips_of(tmp_path: Path) -> None:
+    video(tmp_path / "in" / "a.mp4", num_frames=5)
+    with pytest.raises(DataError, match="no clip could be made; all are too short"):
+        prepared("own", tmp_path / "in", tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.mp4"))
