@@ -28,7 +28,7 @@ def test_the_version_is_that_of_the_package(endofm: Endofm) -> None:
 def test_an_unknown_command_is_told_in_one_line(endofm: Endofm) -> None:
     outcome = endofm("pertrain", "--data", "x")
     assert outcome.status == 2
-    assert outcome.err.startswith("error: no command 'pertrain'; choose demo, data synth, pretrain")
+    assert outcome.err.startswith("error: no command 'pertrain'; choose demo, data list, pretrain")
     assert outcome.err.count("\n") == 1
 
 
@@ -44,8 +44,8 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     ("words", "message"),
     [
         (["pretrain", "--out", "x"], "Missing from endofm pretrain: --data"),
-        (["data"], "no command 'data'; choose data synth"),
-        (["data", "snyth"], "no command 'data snyth'; choose data synth"),
+        (["data"], "no command 'data'; choose data list"),
+        (["data", "snyth"], "no command 'data snyth'; choose data list"),
         ([*PRETRAIN, "--stpes", "3"], "there is no option --stpes; did you mean --steps?"),
         ([*PRETRAIN, "--zzz=3"], "there is no option --zzz; see endofm pretrain --help"),
         ([*PRETRAIN, "--steps", "x"], "--steps does not take 'x'; it takes INT"),

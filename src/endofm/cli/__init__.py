@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "the whole tour on synthetic clips"),
     "data list": ("data_list", "the public data sets that are known, with their terms"),
     "data prepare": ("data_prepare", "a downloaded set, or your videos, to clean training data"),
+    "data check": ("data_check", "what a training run would trip over, found in advance"),
     "data synth": ("data_synth", "make synthetic endoscopy clips with masks, boxes and labels"),
     "pretrain": ("pretrain", "pre-train a backbone on a folder of videos"),
     "finetune classify": ("finetune_classify", "train a classifier on labelled videos"),
@@ -37,7 +38,10 @@ FAILED = 2
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit status: 0, 2 after an error, 130 if interrupted."""
+    """Run one command line and return its exit status.
+
+    0; 1 from a command that found what it looks for; 2 after an error, 130 if interrupted.
+    """
     debug = "--debug" in argv
     words = [word for word in argv if word != "--debug"]
     try:
@@ -45,8 +49,8 @@ def run(argv: Sequence[str]) -> int:
         if not name:
             print(f"endofm {version('endofm')}" if "--version" in words else _overview())
             return 0
-        command: Callable[[list[str]], None] = import_module(f"endofm.cli.{name}").main
-        command(arguments)
+        command: Callable[[list[str]], int | None] = import_module(f"endofm.cli.{name}").main
+        return command(arguments) or 0
     except KeyboardInterrupt as interrupt:
         print(": ".join(["interrupted", *interrupt.args]), file=sys.stderr)
         return INTERRUPTED
@@ -58,7 +62,6 @@ def run(argv: Sequence[str]) -> int:
             raise
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return FAILED
-    return 0
 
 
 def _split(words: list[str]) -> tuple[str, list[str]]:
