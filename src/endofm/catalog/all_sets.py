@@ -21,6 +21,8 @@ from endofm.catalog import (
     sun_seg,
 )
 from endofm.catalog.card import Card, Found
+from endofm.catalog.layout import folders
+from endofm.data.archives import archive_stem
 from endofm.errors import ConfigError, DataError
 
 CARDS: dict[str, Card] = {
@@ -66,6 +68,8 @@ def find_set(card: Card, root: Path) -> Found:
     found = card.find(root)
     if not found.sources:
         where = f"; get it from {card.page}" if card.page else ""
+        if any(archive_stem(folder / name) for folder, _, files in folders(root) for name in files):
+            where = f"; its archives must be unpacked first: endofm data unpack {root} --to DIR"
         raise DataError(f"{root}: holds no {card.title}", f"it has to hold {card.layout}{where}")
     times = Counter(source.name for source in found.sources)
     if twice := next((name for name, num in times.items() if num > 1), None):

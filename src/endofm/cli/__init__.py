@@ -17,6 +17,7 @@ from endofm.errors import EndofmError
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "the whole tour on synthetic clips"),
     "data list": ("data_list", "the public data sets that are known, with their terms"),
+    "data unpack": ("data_unpack", "downloaded archives to folders, safely"),
     "data prepare": ("data_prepare", "a downloaded set, or your videos, to clean training data"),
     "data check": ("data_check", "what a training run would trip over, found in advance"),
     "data synth": ("data_synth", "make synthetic endoscopy clips with masks, boxes and labels"),

@@ -1,0 +1,132 @@
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from endofm.cli import run
+from endofm.data import archives
+from endofm.data.archives import archive_stem, unpack
+from endofm.errors import DataError
+
+ODD = ["a b.txt", "line\nbreak.txt", "内視鏡/1.txt", "-rf"]
+
+
+def zip_of(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in members.items():
+            file.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return path
+
+
+def tar_of(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as file:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    return path
+
+
+MAKERS = {"a.zip": zip_of, "a.tar": tar_of, "a.tar.gz": tar_of}
+
+
+@pytest.fixture(params=MAKERS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_files_come_out_as_they_went_in(kind: str, tmp_path: Path) -> None:
+    members = {name: name.encode() * 1000 for name in ODD}
+    archive = MAKERS[kind](tmp_path / kind, members)
+    assert unpack(archive, tmp_path / "out") == len(ODD)
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in ODD} == members
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", "C:\\x", "..\\x"])
+def test_nothing_climbs_out(kind: str, name: str, tmp_path: Path) -> None:
+    archive = MAKERS[kind](tmp_path / kind, {"ok": b"1", name: b"2"})
+    with pytest.raises(DataError, match="leads out of the folder"):
+        unpack(archive, tmp_path / "deep" / "out")
+    assert list((tmp_path / "deep").iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == {kind, "deep"}
+
+
+def test_names_that_differ_by_case_alone_are_refused(kind: str, tmp_path: Path) -> None:
+    archive = MAKERS[kind](tmp_path / kind, {"A/1": b"1", "a/1": b"2"})
+    with pytest.raises(DataError, match="one file on some systems"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_links_and_devices_are_refused(tmp_path: Path) -> None:
+    for number, kind in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE)):
+        path = tmp_path / f"{number}.tar"
+        with tarfile.open(path, "w") as file:
+            info = tarfile.TarInfo("link")
+            info.type = kind
+            info.linkname = "/etc/passwd"
+            file.addfile(info)
+        with pytest.raises(DataError, match="is a link or a device"):
+            unpack(path, tmp_path / "out")
+    with zipfile.ZipFile(tmp_path / "l.zip", "w") as archive:
+        entry = zipfile.ZipInfo("link")
+        entry.external_attr = 0o120777 << 16
+        archive.writestr(entry, "/etc/passwd")
+    with pytest.raises(DataError, match="is a link or a device"):
+        unpack(tmp_path / "l.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["a.zip", "a.tar.gz"])
+def test_absurd_growth_is_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "FREE_GROWTH_BYTES", 1000)
+    monkeypatch.setattr(archives, "MOST_GROWTH", 10)
+    archive = MAKERS[kind](tmp_path / kind, {f"{n}": bytes(20_000) for n in range(20)})
+    with pytest.raises(DataError, match="holds more than 10 times its own size"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_damage_is_told_in_one_line(kind: str, tmp_path: Path) -> None:
+    archive = MAKERS[kind](tmp_path / kind, {"a": bytes(range(256)) * 400, "b": b"2" * 1000})
+    data = archive.read_bytes()
+    archive.write_bytes(data[: len(data) // 3])
+    with pytest.raises(DataError, match="is damaged or cut short"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_encrypted_archives_are_named(tmp_path: Path) -> None:
+    archive = zip_of(tmp_path / "a.zip", {"a": b"1"})
+    data = bytearray(archive.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    data[6] |= 1
+    archive.write_bytes(data)
+    with pytest.raises(DataError, match="needs a password"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_suffixes() -> None:
+    names = {"a.ZIP": "a", "b.c.tar.gz": "b.c", "d.tgz": "d", ".zip": None, "e.mp4": None}
+    assert {name: archive_stem(Path(name)) for name in names} == names
+
+
+def test_the_command_unpacks_archives_in_archives_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inner = tar_of(tmp_path / "inner.tar", {"x.txt": b"1"}).read_bytes()
+    (tmp_path / "in" / "part").mkdir(parents=True)
+    zip_of(tmp_path / "in" / "part" / "outer.zip", {"inner.tar": inner})
+    (tmp_path / "in" / "b.rar").touch()
+    words = ["data", "unpack", str(tmp_path / "in"), "--to", str(tmp_path / "out")]
+    assert run(words) == 0
+    assert (tmp_path / "out" / "part" / "outer" / "inner" / "x.txt").read_bytes() == b"1"
+    told = capsys.readouterr().out
+    assert "b.rar: unpack it with a program of its own" in told
+    assert "2 files of 2 archives" in told
+    assert run(words) == 0
+    assert "0 files of 2 archives" in capsys.readouterr().out
+    assert run(["data", "unpack", str(tmp_path / "out" / "part" / "outer" / "inner"), "--to", "x"])
