@@ -44,6 +44,7 @@ bench: setup  ## ratios to what the machine could do, one JSON line a case
 	$(BIN)/python -m benchmarks.segmentation
 	$(BIN)/python -m benchmarks.detection
 	$(BIN)/python -m benchmarks.preparation
+	$(BIN)/python -m benchmarks.audit
 
 clean:
 	rm -rf .venv demo runs build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

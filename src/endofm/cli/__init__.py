@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data unpack": ("data_unpack", "downloaded archives to folders, safely"),
     "data prepare": ("data_prepare", "a downloaded set, or your videos, to clean training data"),
     "data check": ("data_check", "what a training run would trip over, found in advance"),
+    "data audit": ("data_audit", "videos that data sets, or splits of one, have in common"),
     "data synth": ("data_synth", "make synthetic endoscopy clips with masks, boxes and labels"),
     "pretrain": ("pretrain", "pre-train a backbone on a folder of videos"),
     "finetune classify": ("finetune_classify", "train a classifier on labelled videos"),

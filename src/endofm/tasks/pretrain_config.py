@@ -93,6 +93,8 @@ class PretrainConfig(Settings):
 
     data: tuple[Path, ...]
     """Folders of videos or of frame folders, single videos, or clip lists (.csv)."""
+    exclude: tuple[Path, ...] = ()
+    """Lists of videos to leave out, as ``endofm data audit`` writes them."""
     out: Path
     """Folder of the run."""
     model: Literal["tiny", "small", "base"] = "base"

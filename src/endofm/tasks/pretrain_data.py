@@ -9,6 +9,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from endofm.data.excluding import without_excluded
 from endofm.data.manifests import Clip, Scan, Skipped, Video, scan, split_into_clips
 from endofm.errors import DataError, RunError
 from endofm.files import replacing
@@ -38,12 +39,17 @@ def find_clips(
 
 def _scan(config: PretrainConfig, *, show: bool) -> Scan:
     with ProgressBar("checking videos", total=0, unit="videos", show=show) as bar:
-        return scan(
+        found = scan(
             [path.absolute() for path in config.data],
             folder_fps=config.clip.folder_fps,
             min_frames=config.clip.min_frames,
             progress=bar.set,
         )
+        if not config.exclude or not found.videos:
+            return found
+        videos, num_excluded = without_excluded(found.videos, config.exclude)
+        bar.say(f"left out: {num_excluded} of {len(found.videos)} videos, as --exclude says")
+        return Scan(videos, found.skipped)
 
 
 def _refuse_bad_scan(found: Scan, config: PretrainConfig, skipped_list: Path) -> None:

@@ -1,0 +1,142 @@
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from endofm.catalog.audit import find_overlaps, hash_set
+from endofm.cli import run
+from endofm.data.clip_list import write_clip_list
+from endofm.data.excluding import read_excluded, without_excluded
+from endofm.data.manifests import scan
+from endofm.data.video import write_video
+from endofm.errors import DataError
+
+FPS = 25
+
+
+def footage(seed: int, *, num_frames: int = 100) -> list[NDArray[np.uint8]]:
+    """A camera that moves over a wall of its own, (120, 160)."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.uniform(50, 210, (40, 40, 3)).astype(np.float32)
+    wall = cv2.resize(coarse, (600, 600), interpolation=cv2.INTER_CUBIC).clip(0, 255)
+    return [
+        wall[40 + n : 160 + n, 30 + n // 2 : 190 + n // 2].astype(np.uint8)
+        for n in range(num_frames)
+    ]
+
+
+def write(path: Path, frames: Sequence[NDArray[np.uint8]], *, crf: int = 18) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_video(path, frames, fps=FPS, crf=crf)
+    return path
+
+
+def copied(seed: int) -> list[NDArray[np.uint8]]:
+    """The same 1.3 s later, larger, and in a black border."""
+    frames = [cv2.resize(frame, (240, 180)) for frame in footage(seed)[33:]]
+    return [np.pad(frame, [(20, 20), (40, 10), (0, 0)]).astype(np.uint8) for frame in frames]
+
+
+def overlapping(*roots: Path, cache: Path) -> list[tuple[str, str, str]]:
+    sets = [hash_set(root, cache=cache, num_workers=0) for root in roots]
+    found = find_overlaps(sets)
+    return [(one.first.path.stem, one.second.path.stem, one.by) for one in found]
+
+
+def test_a_copy_of_another_size_quality_and_start_is_found(tmp_path: Path) -> None:
+    for seed in range(4):
+        write(tmp_path / "a" / f"a{seed}.mp4", footage(seed))
+    write(tmp_path / "b" / "copy.mp4", copied(2), crf=38)
+    write(tmp_path / "b" / "other.mp4", footage(9))
+    found = overlapping(tmp_path / "a", tmp_path / "b", cache=tmp_path / "cache")
+    assert found == [("a2", "copy", "frames")]
+
+
+def test_names_that_tell_and_names_that_do_not(tmp_path: Path) -> None:
+    for number, name in enumerate(("0f3e6c77-a", "frame", "0001", "Overview")):
+        write(tmp_path / "a" / f"{name}.mp4", footage(number))
+        write(tmp_path / "b" / f"{name.upper()}.mp4", footage(10 + number))
+    found = overlapping(tmp_path / "a", tmp_path / "b", cache=tmp_path / "cache")
+    assert found == [("0f3e6c77-a", "0F3E6C77-A", "id")]
+
+
+def test_splits_of_one_set_share_no_footage_but_of_one_group(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write(tmp_path / f"{name}.mp4", footage(1))
+    videos = scan([tmp_path]).videos
+    about = [("train", "1"), ("test", "2"), ("train", "2")]
+    listed = [
+        replace(video, split=split, group=group)
+        for video, (split, group) in zip(videos, about, strict=True)
+    ]
+    write_clip_list(tmp_path / "clips.csv", listed)
+    assert overlapping(tmp_path, cache=tmp_path / "cache") == [("a", "b", "frames")]
+
+
+def test_black_videos_match_nothing(tmp_path: Path) -> None:
+    black = [np.zeros((120, 160, 3), np.uint8)] * 60
+    for folder in ("a", "b"):
+        write(tmp_path / folder / "v.mp4", black)
+    assert not overlapping(tmp_path / "a", tmp_path / "b", cache=tmp_path / "cache")
+
+
+def test_hashes_are_kept_until_the_file_changes(tmp_path: Path) -> None:
+    path = write(tmp_path / "a" / "v.mp4", footage(1))
+    cache = tmp_path / "cache"
+    first = hash_set(tmp_path / "a", cache=cache, num_workers=0)[0].fingerprint
+    (kept,) = cache.iterdir()
+    np.savez(kept, words=first.words[:3], times_s=first.times_s[:3])
+    again = hash_set(tmp_path / "a", cache=cache, num_workers=0)[0].fingerprint
+    assert len(again.words) == 3
+    kept.write_bytes(b"PK damaged")
+    assert len(hash_set(tmp_path / "a", cache=cache, num_workers=0)[0].fingerprint.words) > 3
+    write(path, footage(2))
+    changed = hash_set(tmp_path / "a", cache=cache, num_workers=0)[0].fingerprint
+    assert not np.array_equal(changed.words, first.words)
+
+
+def test_the_command_writes_what_pretraining_leaves_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(3):
+        write(tmp_path / "train" / f"v{seed}.mp4", footage(seed))
+    write(tmp_path / "tested" / "t.mp4", copied(1))
+    (tmp_path / "tested" / "broken.mp4").write_bytes(b"no video")
+    roots = [str(tmp_path / name) for name in ("train", "tested")]
+    out = tmp_path / "out"
+    assert run(["data", "audit", *roots, "--out", str(out), "--num-workers", "0"]) == 1
+    told = capsys.readouterr().out
+    assert "broken.mp4" in told
+    assert f"endofm pretrain --exclude {out / 'exclude.csv'}" in told
+    (row,) = csv.DictReader((out / "overlaps.csv").read_text().splitlines())
+    assert (row["by"], row["other_path"]) == ("frames", str(tmp_path / "tested" / "t.mp4"))
+    videos = scan([tmp_path / "train"]).videos
+    left, num_excluded = without_excluded(videos, [out / "exclude.csv"])
+    assert [video.path.stem for video in left] == ["v0", "v2"]
+    assert num_excluded == 1
+    assert run(["data", "audit", roots[0], "--out", str(out)]) == 0
+
+
+def test_lists_that_cannot_be_meant(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "v.mp4", footage(1, num_frames=10))
+    videos = scan([tmp_path / "a"]).videos
+    path = tmp_path / "exclude.csv"
+    path.write_text("path\nb/v.mp4\n")
+    with pytest.raises(DataError, match="names none of the videos"):
+        without_excluded(videos, [path])
+    path.write_text("path\na/v.mp4\n")
+    assert read_excluded(path) == {(tmp_path / "a" / "v.mp4").resolve()}
+    with pytest.raises(DataError, match="excludes all videos"):
+        without_excluded(videos, [path])
+    path.write_text("file\na/v.mp4\n")
+    with pytest.raises(DataError, match="has no column 'path'"):
+        without_excluded(videos, [path])
+    path.write_text("path\n")  # an audit that found nothing
+    assert without_excluded(videos, [path]) == (videos, 0)
+    with pytest.raises(DataError, match="cannot be read as an exclusion list"):
+        read_excluded(tmp_path / "none.csv")
