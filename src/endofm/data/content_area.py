@@ -9,7 +9,7 @@ Axes: N frames, H and W pixels, K points.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ BORDER_AT_MOST = 64
 """Luma above which the darkest part of a picture is not a border; some processors' are grey."""
 RISE = 8
 """Grey levels by which content must rise above the border, besides the border's noise."""
-THIN_SHARE = 0.045
+THIN_SHARE = 0.08
 """Of the frame's short side: what is thinner, letters above all, is no content."""
 GAP_SHARE = 0.06
 """Dark stretches up to this share of the short side do not divide the content."""
@@ -124,14 +124,12 @@ def _lit(bright: Bytes) -> Mask:
 def _largest_part(lit: Mask) -> Mask | None:
     """The largest part without what is thin, or ``None`` where next to nothing is lit."""
     short = min(lit.shape)
-    margin = max(round(short * (THIN_SHARE + GAP_SHARE)), 3)
-    # The frame's edge lets no content shrink, and a hair along it stays thin.
-    padded = np.pad(lit.view(np.uint8), margin, mode="symmetric")
-    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _square(short * THIN_SHARE / 4))
-    solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, _square(short * THIN_SHARE))
-    joined = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, _square(short * GAP_SHARE))
-    joined = joined[margin:-margin, margin:-margin]
-    count, labels, found, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(joined))
+    bits = lit.astype(np.uint8)
+    closed = _morphed(bits, cv2.MORPH_CLOSE, THIN_SHARE / 8 * short, edge="constant")
+    # Mirrored, content at the frame's edge does not shrink, and a hair along it stays thin.
+    solid = _morphed(closed, cv2.MORPH_OPEN, THIN_SHARE * short, edge="symmetric")
+    joined = _morphed(solid, cv2.MORPH_CLOSE, GAP_SHARE * short, edge="constant")
+    count, labels, found, _ = cv2.connectedComponentsWithStats(joined)
     if count < 2:
         return None
     areas = found[1:, cv2.CC_STAT_AREA]
@@ -141,9 +139,14 @@ def _largest_part(lit: Mask) -> Mask | None:
     return largest
 
 
-def _square(side_px: float) -> Bytes:
+def _morphed(
+    bits: Bytes, operation: int, side_px: float, *, edge: Literal["constant", "symmetric"]
+) -> Bytes:
+    """Opened or closed with a square; beyond the frame is nothing, or the frame mirrored."""
     side = max(round(side_px), 1)
-    return np.ones((side, side), np.uint8)
+    padded = np.pad(bits, side, mode=edge)
+    done = cv2.morphologyEx(padded, operation, np.ones((side, side), np.uint8))
+    return np.ascontiguousarray(done[side:-side, side:-side]).astype(np.uint8, copy=False)
 
 
 def _hull(content: Mask) -> tuple[Points, Mask]:
@@ -263,7 +266,7 @@ def _rectangle(shape: tuple[int, ...], box: Box) -> Mask:
     return inside
 
 
-def _polygon(shape: tuple[int, ...], corners: NDArray[np.signedinteger]) -> Mask:
+def _polygon(shape: tuple[int, ...], corners: NDArray[Any]) -> Mask:
     drawn = np.zeros(shape, dtype=np.uint8)
     cv2.fillConvexPoly(drawn, corners.astype(np.int32).reshape(-1, 1, 2), 1)
     return drawn.view(np.bool_)

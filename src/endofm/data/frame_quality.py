@@ -10,6 +10,7 @@ Axes: H and W pixels.
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -230,22 +231,19 @@ _SPECK = np.ones((3, 3), np.uint8)
 
 
 def _content(lit: Mask) -> Mask:
-    """Lit pixels and the dark ones between them; specks and thin writing in the border do not count.
+    """Lit pixels and the dark ones between them, without specks and thin writing in the border.
 
     What lies between lit pixels both of its row and of its column is content: a dark lumen is, the
     corners around a circle are not.
     """
     solid = cv2.morphologyEx(lit.view(np.uint8), cv2.MORPH_OPEN, _SPECK)
-    return (
-        _reached(solid, axis=1)
-        & _reached(solid[:, ::-1], axis=1)[:, ::-1]
-        & _reached(solid, axis=0)
-        & _reached(solid[::-1], axis=0)[::-1]
-    )
+    across = _reached(solid, axis=1) & _reached(solid[:, ::-1], axis=1)[:, ::-1]
+    down = _reached(solid, axis=0) & _reached(solid[::-1], axis=0)[::-1]
+    return across & down
 
 
-def _reached(lit: NDArray[np.uint8], *, axis: int) -> Mask:
-    return np.maximum.accumulate(lit, axis=axis).view(np.bool_)
+def _reached(bits: NDArray[Any], *, axis: int) -> Mask:
+    return np.maximum.accumulate(bits, axis=axis).view(np.bool_)
 
 
 def _sharpness(fine: Plane, coarse: Plane, content: Mask) -> float:
@@ -260,6 +258,6 @@ def _sharpness(fine: Plane, coarse: Plane, content: Mask) -> float:
     return _detail(fine, inner_fine) / (_detail(coarse, inner) + NOISE_FLOOR)
 
 
-def _detail(luma: Plane, inner: NDArray[np.uint8]) -> float:
+def _detail(luma: Plane, inner: NDArray[Any]) -> float:
     mean, deviation = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S), mask=inner)
     return float(mean[0, 0]) ** 2 + float(deviation[0, 0]) ** 2
