@@ -38,6 +38,8 @@ FILL = (0.08, 0.8)
 """Share of its box that a line's strokes cover."""
 STEADY = 40
 """Grey levels by which compression may change a stroke over time."""
+MOST = 0.6
+"""Share of the pixels of strokes that are as steady as that."""
 STILL = 0.5
 """Share of the surroundings' change that strokes may have."""
 MOVING = 12
@@ -64,14 +66,16 @@ def find_text(lumas: Sequence[NDArray[np.uint8]]) -> tuple[Box, ...]:
         ValueError: There are no frames, or their sizes differ.
     """
     bright = brightest(lumas)
-    found = list(_in_border(bright, lumas))
+    content = find_content(lumas).mask(*bright.shape)
+    found = list(_in_border(bright, content))
     if len(lumas) >= MIN_MOVING_FRAMES:
         stack = np.stack(list(lumas))  # (N, H, W)
         few = len(stack) // 10
         parts = np.partition(stack, (few, len(stack) - 1 - few), axis=0)
         low, high = parts[few], parts[-1 - few]
-        found += _lines(low, low, high)
-        found += _lines(255 - high, low, high)
+        change = high.astype(np.int16) - low
+        found += _lines(_strokes(low), change)
+        found += _lines(_strokes(255 - high) & content, change)  # gaps in writing are dark as well
     return _merged([_grown(box, bright.shape) for box in found])
 
 
@@ -101,13 +105,11 @@ def mask_text(
             plane[y1:y2, x1:x2] = 128
 
 
-def _in_border(bright: Bytes, lumas: Sequence[NDArray[np.uint8]]) -> Iterator[Box]:
+def _in_border(bright: Bytes, content: Mask) -> Iterator[Box]:
     """Boxes around what is lit outside the content."""
     border = border_level(bright)
     if border is None:
         return
-    height, width = bright.shape
-    content = find_content(lumas).mask(height, width)
     seam = _share_px(bright.shape, RIM_SHARE)
     outside = ~_dilated(content, (2 * seam + 1, 2 * seam + 1))
     lit = outside & (bright > border[0] + border[1] + BORDER_RISE)
@@ -118,19 +120,23 @@ def _in_border(bright: Bytes, lumas: Sequence[NDArray[np.uint8]]) -> Iterator[Bo
             yield box
 
 
-def _lines(steady: Bytes, low: Bytes, high: Bytes) -> Iterator[Box]:
-    """Boxes of lines of bright strokes in what a pixel is at least at nearly all times."""
+def _strokes(steady: Bytes) -> Mask:
+    """What is thin and bright in what each pixel is at least, at nearly all times."""
     side = _share_px(steady.shape, STROKE_SHARE) | 1
     kernel = np.ones((side, side), np.uint8)
-    change = high.astype(np.int16) - low
-    strokes = (cv2.morphologyEx(steady, cv2.MORPH_TOPHAT, kernel) > CONTRAST) & (change <= STEADY)
-    gap = _share_px(steady.shape, GAP_SHARE)
+    thin: Mask = cv2.morphologyEx(steady, cv2.MORPH_TOPHAT, kernel) > CONTRAST
+    return thin
+
+
+def _lines(strokes: Mask, change: NDArray[np.int16]) -> Iterator[Box]:
+    """Boxes of lines of strokes that stay while what is around them changes."""
+    gap = _share_px(strokes.shape, GAP_SHARE)
     bits = strokes.astype(np.uint8)
     joined = cv2.morphologyEx(
         np.pad(bits, gap), cv2.MORPH_CLOSE, np.ones((max(gap // 4, 1) | 1, gap | 1), np.uint8)
     )[gap:-gap, gap:-gap]
     for box, own in _parts(strokes, joined > 0):
-        if _is_line(own, min(steady.shape)) and _stays(box, own, change):
+        if _is_line(own, min(strokes.shape)) and _stays(box, own, change):
             yield box
 
 
@@ -159,8 +165,9 @@ def _stays(box: Box, strokes: Mask, change: NDArray[np.int16]) -> bool:
     if inner.all():
         return False
     moved = float(around[~inner].mean())
-    own = float(np.median(change[y1:y2, x1:x2][strokes]))
-    return moved >= MOVING and own <= STILL * moved
+    own = change[y1:y2, x1:x2][strokes]
+    is_still = float(np.median(own)) <= STILL * moved and float(np.mean(own <= STEADY)) >= MOST
+    return moved >= MOVING and is_still
 
 
 def _parts(bits: Mask, joined: Mask) -> Iterator[tuple[Box, Mask]]:
