@@ -54,7 +54,7 @@ def find_text(lumas: Sequence[NDArray[np.uint8]]) -> tuple[Box, ...]:
     """Find burned-in writing in a video from frames spread over it; sixteen are plenty.
 
     Whatever else is lit in the border, such as a logo or a second small picture, is found too.
-    Over a scene that stands still nothing is found.
+    Over a scene that stands still it is found in the border alone.
 
     Args:
         lumas: N frames of one size, each (H, W) uint8.

@@ -26,8 +26,9 @@ COLOURLESS = 0.08
 """Saturation below which a pixel is grey."""
 STRONG, VIVID = 0.35, 0.85
 """Saturations: of drapes, which tissue in green light does not reach, and of drawn colours."""
-NOISE_FLOOR = 4.0
-"""Added to the coarse detail, in grey levels squared, so that noise on a flat wall is not sharp."""
+ROUNDING, NOISE_FLOOR = 4.0, 16.0
+"""Taken from the fine and added to the coarse detail, in grey levels squared: the Laplacian of
+rounded luma has up to the first, and noise on a flat wall must not be sharp."""
 
 Plane = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -255,7 +256,8 @@ def _sharpness(fine: Plane, coarse: Plane, content: Mask) -> float:
     if not inner.any():
         return 0.0
     inner_fine = cv2.resize(inner, (fine.shape[1], fine.shape[0]), interpolation=cv2.INTER_NEAREST)
-    return _detail(fine, inner_fine) / (_detail(coarse, inner) + NOISE_FLOOR)
+    detail = max(_detail(fine, inner_fine) - ROUNDING, 0)
+    return detail / (_detail(coarse, inner) + NOISE_FLOOR)
 
 
 def _detail(luma: Plane, inner: NDArray[Any]) -> float:
