@@ -36,6 +36,14 @@ def texture(rng: np.random.Generator, size_hw: Size = SIZE_HW) -> NDArray[np.flo
     return (drawn - drawn.mean()) / drawn.std()
 
 
+def jpeg(grey: Picture, *, quality: int) -> Picture:
+    """A grey picture after lossy compression."""
+    _, packed = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    back = cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)
+    assert back is not None
+    return back.astype(np.uint8)
+
+
 def coloured(
     shade: NDArray[np.float64], colour: tuple[int, int, int], *, contrast: float = 0.25
 ) -> Picture:

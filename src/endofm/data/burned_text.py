@@ -40,7 +40,7 @@ STEADY = 40
 """Grey levels by which compression may change a stroke over time."""
 MOST = 0.6
 """Share of the pixels of strokes that are as steady as that."""
-STILL = 0.5
+STILL = 0.65
 """Share of the surroundings' change that strokes may have."""
 MOVING = 12
 """Grey levels by which the surroundings must change for writing to be told from the scene."""

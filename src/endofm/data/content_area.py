@@ -1,7 +1,7 @@
 """Where in the frames of a video the endoscope's picture is, inside its border.
 
 The brightest that each pixel becomes over time is set against the level of the border; what is
-thin, such as writing, is taken away; the largest part that is left is compared with a rectangle, a
+thin, such as writing, is taken away; what is large of the rest is compared with a rectangle, a
 circle and an octagon.
 
 Axes: N frames, H and W pixels, K points.
@@ -25,6 +25,8 @@ THIN_SHARE = 0.08
 """Of the frame's short side: what is thinner, letters above all, is no content."""
 GAP_SHARE = 0.06
 """Dark stretches up to this share of the short side do not divide the content."""
+PART_SHARE = 0.3
+"""Of the largest lit part: a part from this size on is content that darkness cuts off."""
 SMALLEST_SHARE = 0.02
 """A lit area below this share of the frame says nothing of the content."""
 DIM_SHARE = 0.1
@@ -80,7 +82,7 @@ def find_content(lumas: Sequence[NDArray[np.uint8]]) -> ContentArea:
     height, width = bright.shape
     whole = ContentArea("full", (0, 0, width, height))
     lit = _lit(bright)
-    content = _largest_part(lit)
+    content = _large_parts(lit)
     if content is None:
         return whole
     hull, filled = _hull(content)
@@ -121,8 +123,8 @@ def _lit(bright: Bytes) -> Mask:
     return lit
 
 
-def _largest_part(lit: Mask) -> Mask | None:
-    """The largest part without what is thin, or ``None`` where next to nothing is lit."""
+def _large_parts(lit: Mask) -> Mask | None:
+    """The largest part and those near its size, without what is thin; ``None`` if hardly lit."""
     short = min(lit.shape)
     bits = lit.astype(np.uint8)
     closed = _morphed(bits, cv2.MORPH_CLOSE, THIN_SHARE / 8 * short, edge="constant")
@@ -135,15 +137,16 @@ def _largest_part(lit: Mask) -> Mask | None:
     areas = found[1:, cv2.CC_STAT_AREA]
     if areas.max() < SMALLEST_SHARE * lit.size:
         return None
-    largest: Mask = labels == 1 + int(areas.argmax())
-    return largest
+    is_large = np.concatenate([[False], areas >= PART_SHARE * areas.max()])
+    content: Mask = is_large[labels]
+    return content
 
 
 def _morphed(
     bits: Bytes, operation: int, side_px: float, *, edge: Literal["constant", "symmetric"]
 ) -> Bytes:
     """Opened or closed with a square; beyond the frame is nothing, or the frame mirrored."""
-    side = max(round(side_px), 1)
+    side = max(round(side_px), 1) | 1  # an even one would shift what it morphs
     padded = np.pad(bits, side, mode=edge)
     done = cv2.morphologyEx(padded, operation, np.ones((side, side), np.uint8))
     return np.ascontiguousarray(done[side:-side, side:-side]).astype(np.uint8, copy=False)
