@@ -121,8 +121,12 @@ def test_a_dark_lumen_is_content(tissue: Picture) -> None:
 def test_thin_writing_in_the_border_is_no_content(tissue: Picture) -> None:
     written = circled(tissue, 0.35)
     before = measure(written)
-    cv2.putText(written, "DOE JANE", (4, 16), 0, 0.4, (255, 255, 255), 1)
-    cv2.putText(written, "12:30", (4, 250), 0, 0.4, (255, 255, 255), 1)
+    for row, text in [
+        (12, "DOE, JANE 1961-02-03 STREET, TOWN"),
+        (128, "ID 47"),
+        (250, "12:30" * 7),
+    ]:
+        cv2.putText(written, text, (4, row), 0, 0.4, (120, 120, 120), 1)
     assert measure(written).brightness == pytest.approx(before.brightness, rel=0.02)
 
 

@@ -177,6 +177,10 @@ def test_the_contact_sheet_is_spread_over_groups(sizes: list[int]) -> None:
     ]
     for size, share in zip(sizes, shares, strict=True):
         assert share == size or share >= max(shares) - 1  # all of it, or as much as any
+    for g, size in enumerate(sizes):
+        places = [int(one.name[:-4].split("-")[1]) for one in chosen if one.video.group == str(g)]
+        gaps = np.diff([-1, *places, size])
+        assert not places or gaps.max() <= 2 * gaps[1:-1].min(initial=size)
 
 
 @pytest.mark.parametrize(
