@@ -152,6 +152,7 @@ def test_dark_corners_and_a_dark_lumen_are_content(shape: str) -> None:
     area = find_content(dim)
     assert area.shape == "circle"
     assert overlap(area, SHAPES["circle"]) > 0.95
+    assert area.box_xyxy == pytest.approx((118, 18, 338, 238), abs=3)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -170,6 +171,22 @@ def test_a_second_small_picture_and_a_line_at_the_edge_are_left_out(shape: str) 
         frame[200:250, 8:70] = 150
         frame[60:200, -1] = 120
     assert overlap(find_content(frames), SHAPES[shape]) > 0.97
+
+
+def test_a_hair_at_the_edge_is_not_joined_to_content_near_it() -> None:
+    inside = disc((256, 456), 330, 128, 118)
+    frames = scene(inside)
+    for frame in frames:
+        frame[20:230, -1] = 120
+    area = find_content(frames)
+    assert area.shape == "circle"
+    assert overlap(area, inside) > 0.98
+
+
+def test_a_small_lit_patch_says_nothing() -> None:
+    frame = np.full((256, 456), BORDER, dtype=np.uint8)
+    frame[100:140, 200:240] = 200
+    assert find_content([frame]).shape == "full"
 
 
 @pytest.mark.parametrize("shape", SHAPES)

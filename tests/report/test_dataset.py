@@ -213,14 +213,14 @@ def test_damaged_files_are_told(tmp_path: Path, name: str, content: str | None, 
 
 def test_names_that_are_no_text_can_be_shown(tmp_path: Path) -> None:
     folder = build(tmp_path / "set", [clip("1.mp4")])
-    odd = b"caf\xe9 1.mp4".decode("utf-8", "surrogateescape")
+    odd = b"x\xe9 1.mp4".decode("utf-8", "surrogateescape")
     try:
         (folder / "1.mp4").rename(folder / odd)
     except OSError:
         pytest.skip("the file system takes UTF-8 alone")
     for table in ("clips.csv", "quality.csv"):
         old = (folder / table).read_bytes()
-        (folder / table).write_bytes(old.replace(b"1.mp4", b"caf\xe9 1.mp4"))
+        (folder / table).write_bytes(old.replace(b"1.mp4", b"x\xe9 1.mp4"))
     assert read_dataset(folder).clips[0].quality is not None
     text = write_dataset_page(folder, read_frame=frame_of).read_text(encoding="utf-8")
-    assert "caf\N{REPLACEMENT CHARACTER} 1.mp4" in text
+    assert "x\N{REPLACEMENT CHARACTER} 1.mp4" in text

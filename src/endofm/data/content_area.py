@@ -127,10 +127,9 @@ def _large_parts(lit: Mask) -> Mask | None:
     """The largest part and those near its size, without what is thin; ``None`` if hardly lit."""
     short = min(lit.shape)
     bits = lit.astype(np.uint8)
-    closed = _morphed(bits, cv2.MORPH_CLOSE, THIN_SHARE / 8 * short, edge="constant")
-    # Mirrored, content at the frame's edge does not shrink, and a hair along it stays thin.
-    solid = _morphed(closed, cv2.MORPH_OPEN, THIN_SHARE * short, edge="symmetric")
-    joined = _morphed(solid, cv2.MORPH_CLOSE, GAP_SHARE * short, edge="constant")
+    closed = _morphed(bits, cv2.MORPH_CLOSE, THIN_SHARE / 8 * short)
+    solid = _morphed(closed, cv2.MORPH_OPEN, THIN_SHARE * short)
+    joined = _morphed(solid, cv2.MORPH_CLOSE, GAP_SHARE * short)
     count, labels, found, _ = cv2.connectedComponentsWithStats(joined)
     if count < 2:
         return None
@@ -142,12 +141,10 @@ def _large_parts(lit: Mask) -> Mask | None:
     return content
 
 
-def _morphed(
-    bits: Bytes, operation: int, side_px: float, *, edge: Literal["constant", "symmetric"]
-) -> Bytes:
-    """Opened or closed with a square; beyond the frame is nothing, or the frame mirrored."""
+def _morphed(bits: Bytes, operation: int, side_px: float) -> Bytes:
+    """Opened or closed with a square; beyond the frame is nothing."""
     side = max(round(side_px), 1) | 1  # an even one would shift what it morphs
-    padded = np.pad(bits, side, mode=edge)
+    padded = np.pad(bits, side)
     done = cv2.morphologyEx(padded, operation, np.ones((side, side), np.uint8))
     return np.ascontiguousarray(done[side:-side, side:-side]).astype(np.uint8, copy=False)
 
