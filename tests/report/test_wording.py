@@ -130,3 +130,8 @@ def test_what_to_type_next_depends_on_what_is_scored(tmp_path: Path) -> None:
     assert wording.next_step(run, [])[1] == f"endofm finetune segment --out {folder} --resume"
     assert wording.next_step(run, ["val"])[1] == f"endofm evaluate {folder}"
     assert wording.next_step(run, ["test", "val"])[1].startswith(f"endofm predict {folder} ")
+
+
+def test_durations_come_in_the_unit_that_suits() -> None:
+    found = [wording.duration(time_s) for time_s in (0, 99.94, 100, 5999, 6000, 3.6e7)]
+    assert found == ["0.0 s", "99.9 s", "1.7 min", "100.0 min", "1.7 h", "10,000.0 h"]

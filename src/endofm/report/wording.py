@@ -168,6 +168,13 @@ def distinct_names(runs: list[RunRecord]) -> list[str]:
     ]
 
 
+def duration(time_s: float) -> str:
+    """How long something is, in the unit that suits: 12.3 s, 4.1 min, 2.5 h."""
+    if time_s < 100:
+        return f"{time_s:.1f} s"
+    return f"{time_s / 60:.1f} min" if time_s < 6000 else f"{time_s / 3600:,.1f} h"
+
+
 def clock(time_s: float) -> str:
     """A time in a video: 0:07.5, 12:03.0, 1:02:03.0."""
     tenths = round(time_s * 10)
