@@ -11,8 +11,9 @@ from endofm.catalog.detection import read_boxes
 from endofm.catalog.prepare import PREPARED, SKIPPED, prepare
 from endofm.catalog.prepare_settings import PrepareSettings
 from endofm.catalog.segmentation import find_segmented
+from endofm.data.images import read_image
 from endofm.data.manifests import read_clip_list, scan
-from endofm.data.video import open_video
+from endofm.data.video import open_video, write_video
 from endofm.errors import DataError, VideoError
 from endofm.files import write_text
 from tests.catalog import public_layouts
@@ -87,7 +88,9 @@ def test_sizes_are_scaled_to_the_short_side_and_even(tmp_path: Path) -> None:
         folder = tmp_path / "in" / name
         folder.mkdir(parents=True)
         for number in range(9):
-            cv2.imwrite(str(folder / f"{number}.png"), np.full((*size_hw, 3), 120, np.uint8))
+            cv2.imwrite(
+                str(folder / f"{number}.png"), np.full((*size_hw, 3), (60, 80, 160), np.uint8)
+            )
     prepared("own", tmp_path / "in", tmp_path / "out", short_side_px=48)
     clips = read_clip_list(tmp_path / "out" / "clips.csv")
     assert {one.group: (one.height, one.width) for one in clips} == {
@@ -192,3 +195,43 @@ def test_nothing_to_make_clips_of(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no clip could be made; all are too short"):
         prepared("own", tmp_path / "in", tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.mp4"))
+
+
+def test_black_and_foreign_frames_are_left_out_and_no_clip_jumps(tmp_path: Path) -> None:
+    frames = [np.full((40, 48, 3), (160, 80, 60), np.uint8)] * 60
+    frames[20:30] = [np.zeros((40, 48, 3), np.uint8)] * 10
+    frames[45:48] = [np.full((40, 48, 3), 200, np.uint8)] * 3  # a white wall
+    (tmp_path / "in").mkdir()
+    write_video(tmp_path / "in" / "a.mp4", frames, fps=30)
+    summary = prepared("own", tmp_path / "in", tmp_path / "out")
+    assert summary["dropped"] == {"black": 10, "out_of_body": 3}
+    clips = read_clip_list(tmp_path / "out" / "clips.csv")
+    assert [one.num_frames for one in clips] == [20, 15, 12]
+    rows = list(csv.DictReader((tmp_path / "out" / "quality.csv").read_text().splitlines()))
+    assert [row["path"] for row in rows] == [f"clips/a/{n:04d}.mp4" for n in range(3)]
+    assert all(0.3 < float(row["brightness"]) < 0.5 for row in rows)
+    everything = prepared("own", tmp_path / "in", tmp_path / "all", keep_all=True)
+    assert everything["dropped"] == {}
+
+
+def test_the_border_is_cut_off_and_writing_blackened_in_clips_and_frames(tmp_path: Path) -> None:
+    for number in range(12):
+        path = picture(tmp_path / "in" / "train" / "1" / f"{number}.png", 60 + 8 * number)
+        inside = cv2.resize(read_image(path)[..., ::-1], (160, 160))
+        framed = cv2.copyMakeBorder(inside, 20, 20, 200, 20, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+        cv2.putText(framed, "DOE JOHN", (10, 60), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255,) * 3, 2)
+        cv2.imwrite(str(path), framed)
+        mask = np.zeros((200, 380), np.uint8)
+        mask[60:100, 250:300] = 255
+        cv2.imwrite(str(path.with_name(f"{number}_mask.png")), mask)
+    found = {"crop_content": True, "mask_text": True}
+    summary = prepared("cvc-clinicvideodb", tmp_path / "in", tmp_path / "out", **found)
+    assert isinstance(summary["counts"], dict)
+    assert summary["counts"]["sources_with_writing"] == 1
+    (clip,) = read_clip_list(tmp_path / "out" / "clips.csv")
+    assert clip.height == pytest.approx(160, abs=6)
+    assert clip.width == pytest.approx(160, abs=6)
+    frame = read_image(tmp_path / "out" / "frames" / "1" / "000003.png")
+    assert frame.shape == (200, 380, 3)
+    assert frame[:, :190].max() < 40
+    assert frame[60:100, 250:300].mean() > 20

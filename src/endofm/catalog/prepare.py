@@ -2,6 +2,8 @@
 
 clips.csv       the clips, with label, split and group
 clips/          H.264, a folder a source
+quality.csv     what was measured of each clip's frames
+dataset.html    the page about it all
 sources.csv     which part of which source a clip is, and its SHA-256
 frames/         where there are masks or boxes: the frames, untouched
 masks/          255 where the lesion is; sequences.csv has the splits
@@ -44,6 +46,7 @@ PREPARED = "PREPARED.json"
 SOURCES = "sources.csv"
 CLIPS = "clips"
 SKIPPED = "skipped.csv"
+QUALITY = "quality.csv"
 _STATE = ".prepare"
 
 Progress = Callable[[int, int], None]
@@ -165,7 +168,7 @@ def _prepare_source(
     writer.write_all()
     lost = ""
     if job.with_frames:
-        lost = write_task_frames(source, root, name)
+        lost = write_task_frames(source, root, name, black_boxes=writer.text_boxes)
     record = SourceRecord(
         name=source.name,
         path=_relative(source, origin),
@@ -175,6 +178,8 @@ def _prepare_source(
         num_frames=writer.reader.num_frames,
         clips=tuple(writer.clips),
         dropped=dict(writer.dropped),
+        crop_xyxy=writer.crop_xyxy,
+        text_boxes=writer.text_boxes,
         damage=writer.reader.damage or lost,
     )
     write_text(state, record.model_dump_json())
@@ -234,6 +239,10 @@ def _finish(
             for record, clip in clips
         ),
     )
+    if clips:
+        measured = tuple(clips[0][1].quality)
+        rows = ((clip.path, *clip.quality.values()) for _, clip in clips)
+        _write_table(root / QUALITY, ("path", *measured), rows)
     damaged = [(record.path, record.damage) for record in records if record.damage]
     (root / SKIPPED).unlink(missing_ok=True)
     if damaged:
@@ -270,6 +279,7 @@ def _summary(
             "source_frames": sum(record.num_frames for record in records),
             "clips": len(clips),
             "frames": sum(clip.num_frames for clip in clips),
+            "sources_with_writing": sum(bool(record.text_boxes) for record in records),
             "damaged_sources": sum(bool(record.damage) for record in records),
         },
         "expected": dict(card.expected),

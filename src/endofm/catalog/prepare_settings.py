@@ -28,7 +28,12 @@ class PrepareSettings(Settings):
     """Constant rate factor of H.264: 0 is the largest file, 51 the worst picture."""
     keyframe_every: PositiveInt = 30
     """Frames from one key frame to the next at most."""
-    keep_black: bool = False
-    """Keep frames that show nothing."""
+    keep_all: bool = False
+    """Keep frames that are black or show no tissue, such as the room. Needed for video without
+    colour and for fluorescence, which look like neither."""
+    crop_content: bool = False
+    """Cut away the black border around the picture."""
+    mask_text: bool = False
+    """Blacken burned-in writing, such as names and dates. A help, not a proof: look at the page."""
     frames: bool = True
     """Also write the frames that have masks or boxes, at their full size."""

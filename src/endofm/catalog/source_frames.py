@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from endofm.catalog.card import Source
 from endofm.data.container import ffmpeg_errors
 from endofm.data.decoder import FrameDecoder
 from endofm.data.images import read_image
+from endofm.data.video import open_video
 from endofm.data.video_info import playing_fps, resampled_indices
 from endofm.errors import VideoError
 
@@ -77,3 +80,28 @@ class SourceReader:
         self.num_frames = len(times_s)
         self.fps = playing_fps(source_fps, wanted_fps=self._wanted_fps)
         return resampled_indices(times_s, len(times_s) / source_fps, self.fps).tolist()
+
+
+def sampled_lumas(source: Source, *, num: int = 16) -> list[NDArray[np.uint8]]:
+    """Frames spread over a source as grey pictures of its own size, (H, W) each.
+
+    A source that cannot be read gives those before the damage; those of another size are left out.
+    """
+    lumas: list[NDArray[np.uint8]] = []
+    with suppress(VideoError):
+        if source.is_video_file:
+            with open_video(source.files[0]) as video:
+                for index in _spread(video.info.num_frames, num):
+                    lumas.append(_luma(video.frames([index])[0]))
+        else:
+            for index in _spread(len(source.files), num):
+                lumas.append(_luma(read_image(source.files[index])))
+    return [luma for luma in lumas if luma.shape == lumas[0].shape]
+
+
+def _spread(total: int, num: int) -> list[int]:
+    return sorted({int(index) for index in np.linspace(0, total - 1, min(num, total))})
+
+
+def _luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)

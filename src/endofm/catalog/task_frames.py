@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endofm.catalog.card import Found, Source
+from endofm.data.frame_scaler import PixelBox
 from endofm.data.images import read_image
 from endofm.data.masks import read_mask
 from endofm.data.segmented_search import SEQUENCE_LIST
@@ -42,8 +43,16 @@ def takes_part(source: Source, found: Found) -> bool:
     return bool(source.masks or source.boxes) and (bool(source.split) or not some_split)
 
 
-def write_task_frames(source: Source, root: Path, name: str) -> str:
+def write_task_frames(
+    source: Source, root: Path, name: str, *, black_boxes: Sequence[PixelBox] = ()
+) -> str:
     """Write a source's frames, and its masks, those without either left out.
+
+    Args:
+        source: The frames.
+        root: Of the prepared set.
+        name: Of the source there.
+        black_boxes: What to blacken in each frame.
 
     Returns:
         Why some are missing: the first that cannot be used, and how many; empty if all are there.
@@ -54,15 +63,16 @@ def write_task_frames(source: Source, root: Path, name: str) -> str:
         frames.mkdir()
         masks.mkdir()
         for number, picture in _known(source):
+            path = frames / _file_name(number, picture, is_changed=bool(black_boxes))
             try:
-                _write_frame(picture, frames / _file_name(number, picture))
+                _write_frame(picture, path, black_boxes)
                 if mask := source.masks and source.masks[number]:
                     _write_png(
                         masks / f"{number:06d}.png", np.where(read_mask(mask), _LESION, _OTHER)
                     )
             except DataError as error:
                 lost.append(str(error))
-                (frames / _file_name(number, picture)).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
     if not source.masks:
         shutil.rmtree(root / MASKS / folder)
     return f"{lost[0]} ({len(lost)} frames in all)" if lost else ""
@@ -92,14 +102,16 @@ def _known(source: Source) -> Iterable[tuple[int, Path]]:
             yield number, picture
 
 
-def _file_name(number: int, picture: Path) -> str:
+def _file_name(number: int, picture: Path, *, is_changed: bool) -> str:
     suffix = picture.suffix.lower()
-    return f"{number:06d}{suffix if suffix in _KEPT else '.png'}"
+    return f"{number:06d}{suffix if suffix in _KEPT and not is_changed else '.png'}"
 
 
-def _write_frame(picture: Path, path: Path) -> None:
+def _write_frame(picture: Path, path: Path, black_boxes: Sequence[PixelBox]) -> None:
     rgb = read_image(picture)  # which also finds what is damaged
-    if path.suffix == picture.suffix.lower():
+    for x1, y1, x2, y2 in black_boxes:
+        rgb[y1:y2, x1:x2] = 0
+    if not black_boxes and path.suffix == picture.suffix.lower():
         shutil.copyfile(picture, path)
     else:
         _write_png(path, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
@@ -127,8 +139,12 @@ def _coco(
             }
         )
         for number, picture in _known(source):
-            file_name = f"{FRAMES}/{name}/{_file_name(number, picture)}"
-            if not (root / file_name).is_file():
+            written = (
+                f"{FRAMES}/{name}/{_file_name(number, picture, is_changed=is_changed)}"
+                for is_changed in (False, True)
+            )
+            file_name = next((one for one in written if (root / one).is_file()), None)
+            if file_name is None:  # could not be read
                 continue
             images.append(
                 {

@@ -6,14 +6,18 @@ import os
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt
 
 from endofm.catalog.all_sets import card_named, find_set
-from endofm.catalog.prepare import PREPARED, SKIPPED, prepare
+from endofm.catalog.prepare import PREPARED, QUALITY, SKIPPED, prepare
 from endofm.catalog.prepare_settings import PrepareSettings
 from endofm.cli.arguments import parse
+from endofm.data.video import open_video
 from endofm.progress import ProgressBar
+from endofm.report.dataset import write_dataset_page
 
 
 class Arguments(PrepareSettings):
@@ -53,6 +57,8 @@ def main(words: list[str]) -> None:
     for note in found.notes:
         print(f"note: {note}")
     _tell(summary, arguments.to)
+    if (arguments.to / QUALITY).is_file():
+        print(f"look at it: {write_dataset_page(arguments.to, read_frame=_frame)}")
 
 
 def _tell(summary: dict[str, object], root: Path) -> None:
@@ -67,3 +73,8 @@ def _tell(summary: dict[str, object], root: Path) -> None:
         f"{root}: {counts['clips']:,} clips of {counts['groups']:,} groups, "
         f"{counts['frames']:,} frames; {root / PREPARED} says how"
     )
+
+
+def _frame(path: Path, number: int) -> NDArray[np.uint8]:
+    with open_video(path) as video:
+        return video.frames([number])[0]
