@@ -1,3 +1,5 @@
+import hashlib
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +132,7 @@ def test_polypdiag_keeps_videos_whole_and_tells_what_is_missing(tmp_path: Path) 
     assert found.notes == (
         "1 listed videos are missing, the first: gone.mp4",
         "1 videos without a label are left out, the first: d.mp4",
+        "2 of the 253 videos of the complete set are there",
     )
     public_layouts.text(tmp_path / "PolypDiag" / "splits" / "val.txt", ["a b.mp4,0"])
     with pytest.raises(DataError, match=r"'a b\.mp4' has the other label elsewhere"):
@@ -150,6 +153,41 @@ def test_a_fixed_split_is_a_matter_of_the_name_alone() -> None:
         assert splits.count(split) / len(names) == pytest.approx(share, abs=0.03)
     assert [split_of("x", name) for name in reversed(names)] == splits[::-1]
     assert [split_of("y", name) for name in names] != splits
+
+
+def test_our_splits_never_change() -> None:
+    """Numbers in papers follow from them."""
+    groups = {
+        "colonoscopic": [
+            *(f"hyperplastic_{number:02d}" for number in range(1, 22)),
+            *(f"serrated_{number:02d}" for number in range(1, 16)),
+            *(f"adenoma_{number:02d}" for number in range(1, 41)),
+        ],
+        "sun": [
+            *(f"positive/case{number}" for number in range(1, 101)),
+            *(f"negative/case{number}" for number in range(1, 14)),
+        ],
+        "cvc-clinicvideodb": [str(number) for number in range(1, 19)],
+    }
+    found = {
+        name: hashlib.sha256(
+            "".join(f"{group},{split_of(name, group)}\n" for group in of_set).encode()
+        ).hexdigest()[:16]
+        for name, of_set in groups.items()
+    }
+    counts = {
+        name: Counter(split_of(name, group) for group in of_set) for name, of_set in groups.items()
+    }
+    assert found == {
+        "colonoscopic": "edea22b49357bd20",
+        "sun": "689e530b193b1ea9",
+        "cvc-clinicvideodb": "bf791af00c43f099",
+    }
+    assert counts == {
+        "colonoscopic": {"train": 57, "val": 7, "test": 12},
+        "sun": {"train": 79, "val": 11, "test": 23},
+        "cvc-clinicvideodb": {"train": 13, "val": 1, "test": 4},
+    }
 
 
 def test_unknown_and_ambiguous_names(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from endofm.catalog import (
@@ -77,4 +79,16 @@ def find_set(card: Card, root: Path) -> Found:
         raise DataError(
             f"{root}: has {twice!r} twice, {paths[0]} and {paths[1]}", "leave one of them out"
         )
-    return found
+    return replace(found, notes=(*found.notes, *_missing(card, found)))
+
+
+def _missing(card: Card, found: Found) -> Iterator[str]:
+    """What the complete set has more of."""
+    there = {
+        "videos": sum(len(source.files) > 1 or source.is_video_file for source in found.sources),
+        "pictures": sum(len(source.files) for source in found.sources if not source.is_video_file),
+        "groups": len({source.group for source in found.sources}),
+    }
+    for what, num in card.expected.items():
+        if there.get(what, num) < num:
+            yield f"{there[what]:,} of the {num:,} {what} of the complete set are there"

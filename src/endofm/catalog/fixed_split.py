@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 
-SEED = 2026
+SEED = 2919
+"""Of 0 to 3999 the one whose shares come nearest to those below in every class of Colonoscopic, in
+SUN and in CVC-ClinicVideoDB. Names alone decided, before anything was trained."""
 _SHARES = (("test", 0.2), ("val", 0.1))
 
 
