@@ -1,9 +1,10 @@
 """Writing files so that a kill at any instant leaves the old one or the new one, never half."""
 
+import csv
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,6 +54,15 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 in one step."""
     with replacing(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="")
+
+
+def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write rows, the header first, as CSV in one step; odd file names stay as they are."""
+    with (
+        replacing(path) as draft,
+        draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        csv.writer(file).writerows(rows)
 
 
 def _give_usual_mode(path: Path) -> None:

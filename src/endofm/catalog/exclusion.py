@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from endofm.catalog.audit import AuditedVideo, Overlap
-from endofm.files import replacing
+from endofm.files import write_table
 
 OVERLAPS = "overlaps.csv"
 EXCLUDE = "exclude.csv"
@@ -31,8 +30,8 @@ def write_overlaps(folder: Path, overlaps: Sequence[Overlap]) -> None:
         excluded.setdefault(out.path, (_from(folder, out.path), out.source.group, *why))
     others = [f"other_{name}" for name in _COLUMNS]
     header = (*_COLUMNS, *others, "by", "num_frames", "offset_s", "bits")
-    _write(folder / OVERLAPS, [header, *rows])
-    _write(folder / EXCLUDE, [("path", "group", "like", "by"), *excluded.values()])
+    write_table(folder / OVERLAPS, [header, *rows])
+    write_table(folder / EXCLUDE, [("path", "group", "like", "by"), *excluded.values()])
 
 
 def _ordered(one: Overlap) -> tuple[AuditedVideo, AuditedVideo]:
@@ -49,11 +48,3 @@ def _from(folder: Path, path: Path) -> str:
 
 def _cells(video: AuditedVideo) -> tuple[str, str, str, str]:
     return str(video.root), str(video.path), video.source.split, video.source.group
-
-
-def _write(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    with (
-        replacing(path) as draft,
-        draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        csv.writer(file).writerows(rows)

@@ -13,12 +13,11 @@ PREPARED.json   what was done, to what, with which result
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -40,7 +39,7 @@ from endofm.catalog.task_frames import (
 from endofm.catalog.workers import in_processes
 from endofm.data.manifests import CLIP_LIST, Video, write_clip_list
 from endofm.errors import DataError
-from endofm.files import replacing, write_text
+from endofm.files import write_table, write_text
 
 PREPARED = "PREPARED.json"
 SOURCES = "sources.csv"
@@ -231,22 +230,24 @@ def _finish(
             for record, clip in clips
         ],
     )
-    _write_table(
+    write_table(
         root / SOURCES,
-        ("clip", "source", "start_s", "num_frames", "fps", "sha256"),
-        (
-            (clip.path, record.path, clip.start_s, clip.num_frames, clip.fps, clip.sha256)
-            for record, clip in clips
-        ),
+        [
+            ("clip", "source", "start_s", "num_frames", "fps", "sha256"),
+            *(
+                (clip.path, record.path, clip.start_s, clip.num_frames, clip.fps, clip.sha256)
+                for record, clip in clips
+            ),
+        ],
     )
     if clips:
         measured = tuple(clips[0][1].quality)
         rows = ((clip.path, *clip.quality.values()) for _, clip in clips)
-        _write_table(root / QUALITY, ("path", *measured), rows)
+        write_table(root / QUALITY, [("path", *measured), *rows])
     damaged = [(record.path, record.damage) for record in records if record.damage]
     (root / SKIPPED).unlink(missing_ok=True)
     if damaged:
-        _write_table(root / SKIPPED, ("source", "reason"), damaged)
+        write_table(root / SKIPPED, [("source", "reason"), *damaged])
     written = [CLIP_LIST, SOURCES]
     if settings.frames:
         written += write_task_lists(found, names, root)
@@ -288,11 +289,3 @@ def _summary(
         "settings": settings.model_dump(),
         "versions": {name: version(name) for name in ("endofm", "av", "numpy")},
     }
-
-
-def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with (
-        replacing(path) as draft,
-        draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        csv.writer(file).writerows([header, *rows])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from collections.abc import Iterable, Sequence
@@ -19,7 +18,7 @@ from endofm.data.images import read_image
 from endofm.data.masks import read_mask
 from endofm.data.segmented_search import SEQUENCE_LIST
 from endofm.errors import DataError
-from endofm.files import replacing, write_text
+from endofm.files import replacing, write_table, write_text
 
 FRAMES = "frames"
 MASKS = "masks"
@@ -85,7 +84,7 @@ def write_task_lists(found: Found, names: Sequence[str], root: Path) -> list[str
     written = []
     if masked := [(name, one) for name, one in listed if one.masks]:
         rows = [(name, one.split, one.group) for name, one in masked]
-        _write_csv(root / SEQUENCE_LIST, [("sequence", "split", "group"), *rows])
+        write_table(root / SEQUENCE_LIST, [("sequence", "split", "group"), *rows])
         written.append(SEQUENCE_LIST)
     if boxed := [(name, one) for name, one in listed if one.boxes]:
         write_text(root / BOXES, json.dumps(_coco(boxed, found.classes, root)))
@@ -173,8 +172,3 @@ def _coco(
         "images": images,
         "annotations": annotations,
     }
-
-
-def _write_csv(path: Path, rows: Iterable[Sequence[str]]) -> None:
-    with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)

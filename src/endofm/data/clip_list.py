@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from endofm.errors import DataError
-from endofm.files import replacing
+from endofm.files import write_table
 
 REQUIRED_COLUMNS = ("path", "num_frames", "fps", "height", "width")
 TEXT_COLUMNS = ("label", "split", "group")
@@ -75,11 +75,7 @@ def write_clip_list(path: Path, videos: Sequence[Video]) -> None:
             )
         relative = resolved.relative_to(root).as_posix()
         rows.append([relative, *(getattr(video, name) for name in columns[1:])])
-    with (
-        replacing(path) as draft,
-        draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        csv.writer(file).writerows([columns, *rows])
+    write_table(path, [columns, *rows])
 
 
 def read_clip_list(path: Path) -> list[Video]:
