@@ -119,7 +119,10 @@ def test_the_command_writes_what_pretraining_leaves_out(
     left, num_excluded = without_excluded(videos, [out / "exclude.csv"])
     assert [video.path.stem for video in left] == ["v0", "v2"]
     assert num_excluded == 1
-    assert run(["data", "audit", roots[0], "--out", str(out)]) == 0
+    assert run(["data", "audit", roots[0], "--out", str(out)]) == 2
+    assert "has no splits, so there is nothing to compare it with" in capsys.readouterr().err
+    other = write(tmp_path / "unlike" / "u.mp4", footage(8)).parent
+    assert run(["data", "audit", roots[0], str(other), "--out", str(out)]) == 0
 
 
 def test_lists_that_cannot_be_meant(tmp_path: Path) -> None:

@@ -101,7 +101,15 @@ def find_overlaps(
     """Videos of two sets, or of two splits of one set, that are the same in part.
 
     Within a set videos of one group may be alike, and so may videos of one split.
+
+    Raises:
+        DataError: There is one set only, and it has no splits.
     """
+    if len(sets) == 1 and len({video.source.split for video in sets[0]}) < 2:
+        raise DataError(
+            f"{sets[0][0].root}: has no splits, so there is nothing to compare it with",
+            "name a second set",
+        )
     found: list[Overlap] = []
     pairs = list(combinations_with_replacement(range(len(sets)), 2))
     for done, (one, other) in enumerate(pairs, start=1):

@@ -19,8 +19,14 @@ def read_excluded(path: Path) -> set[Path]:
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             rows = list(csv.DictReader(file, strict=True))
-    except (OSError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as an exclusion list ({error})") from None
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read as an exclusion list ({error.strerror})", "check the spelling"
+        ) from None
+    except csv.Error as error:
+        raise DataError(
+            f"{path}: is no exclusion list ({error})", "write it with: endofm data audit"
+        ) from None
     names = [row.get("path") for row in rows]
     if not all(names):
         raise DataError(
