@@ -17,6 +17,8 @@ from endofm.errors import EndofmError
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "the whole tour on synthetic clips"),
     "data synth": ("data_synth", "make synthetic endoscopy clips with masks, boxes and labels"),
+    "data pack": ("data_pack", "pack videos into tar shards to pre-train on"),
+    "data index": ("data_index", "index tar shards that others have packed"),
     "pretrain": ("pretrain", "pre-train a backbone on a folder of videos"),
     "finetune classify": ("finetune_classify", "train a classifier on labelled videos"),
     "finetune segment": ("finetune_segment", "train a segmenter on frames with masks"),

@@ -1,5 +1,6 @@
 """Which videos there are: clip lists on disk, folders of videos, and the clips cut out of them."""
 
+import csv
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from endofm.data.clip_list import Video, overlap, read_clip_list, write_clip_list
+from endofm.data.storage import StoredBytes
 from endofm.data.video import check_video, find_videos
 from endofm.errors import DataError, VideoError
+from endofm.files import replacing
 
 __all__ = [
     "CLIP_LIST",
@@ -23,6 +26,7 @@ __all__ = [
     "video_paths",
     "whole_clip",
     "write_clip_list",
+    "write_skipped",
 ]
 
 CLIP_LIST = "clips.csv"
@@ -43,6 +47,8 @@ class Clip:
     split: str = ""
     group: str = ""
     """As in ``Video``; the video's path where the list says nothing."""
+    stored: StoredBytes | None = None
+    """Where a shard holds the video, whose path is then but a name; None if it is a file."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,17 @@ class Scan:
 
     videos: tuple[Video, ...]
     skipped: tuple[Skipped, ...]
+
+
+def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
+    """Write which videos are left out, and why, as CSV in one step."""
+    with (
+        replacing(path) as draft,
+        draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        rows = csv.writer(file)
+        rows.writerow(["path", "reason"])
+        rows.writerows([str(item.path), item.reason] for item in skipped)
 
 
 def split_into_clips(
