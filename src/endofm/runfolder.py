@@ -48,6 +48,11 @@ class RunFolder:
         return self.path / "videos.json"
 
     @property
+    def stores(self) -> Path:
+        """The clip stores that the run trains on, and what they held at its start."""
+        return self.path / "stores.json"
+
+    @property
     def labelled(self) -> Path:
         """The labelled videos of a fine-tuning and their splits."""
         return self.path / "labelled.json"
@@ -154,7 +159,7 @@ class RunFolder:
     def _is_ours(self, item: Path) -> bool:
         """Left by a run that did not get as far as its settings."""
         early = (
-            *(self.environment, self.videos, self.skipped),
+            *(self.environment, self.videos, self.stores, self.skipped),
             *(self.labelled, self.sequences, self.boxed),
             self.views_figure.parent,
         )

@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data check": ("data_check", "what a training run would trip over, found in advance"),
     "data audit": ("data_audit", "videos that data sets, or splits of one, have in common"),
     "data synth": ("data_synth", "make synthetic endoscopy clips with masks, boxes and labels"),
+    "data pack": ("data_pack", "pack videos into tar shards to pre-train on"),
+    "data index": ("data_index", "index tar shards that others have packed"),
     "pretrain": ("pretrain", "pre-train a backbone on a folder of videos"),
     "finetune classify": ("finetune_classify", "train a classifier on labelled videos"),
     "finetune segment": ("finetune_segment", "train a segmenter on frames with masks"),

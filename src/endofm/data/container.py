@@ -1,5 +1,6 @@
 """Opening a video file with FFmpeg, and saying in plain words why it cannot be read."""
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,12 +27,15 @@ _GENERATE_PTS = 1  # AVFMT_FLAG_GENPTS, which PyAV sets
 av.logging.set_level(None)
 
 
-def open_container(path: Path, *, num_threads: int) -> tuple[InputContainer, VideoStream]:
+def open_container(
+    path: Path, *, num_threads: int, data: bytes | None = None
+) -> tuple[InputContainer, VideoStream]:
     """Open a video file; the caller closes the container.
 
     Args:
         path: The file.
         num_threads: Threads to decode with.
+        data: What the file holds, where it is in memory; ``path`` is then but its name.
 
     Returns:
         The container and the video stream in it that a player would show.
@@ -41,13 +45,19 @@ def open_container(path: Path, *, num_threads: int) -> tuple[InputContainer, Vid
             codec that cannot be decoded, or frames of an absurd size.
     """
     try:
-        _check_file(path)
+        if data is None:
+            _check_file(path)
+        elif not data:
+            raise _empty(path)
         # An absolute path cannot be mistaken for one of FFmpeg's protocols, as in "a:b.mp4".
         container = av.open(
-            os.fspath(path.absolute()), container_options=_OPTIONS, metadata_errors="replace"
+            os.fspath(path.absolute()) if data is None else io.BytesIO(data),
+            "r",
+            container_options=_OPTIONS,
+            metadata_errors="replace",
         )
     except (av.FFmpegError, OSError) as error:
-        raise _unreadable(path) from error
+        raise _unreadable(path, data) from error
     try:
         # Times that FFmpeg would invent are wrong for H.264 with B-frames in AVI.
         container.flags &= ~_GENERATE_PTS
@@ -91,13 +101,16 @@ def _check_file(path: Path) -> None:
     if not path.is_file():
         raise VideoError(f"{path} is not a regular file", hint="name a video file")
     if path.stat().st_size == 0:
-        raise VideoError(f"{path} is empty (0 bytes)", hint="copy it again from its source")
+        raise _empty(path)
 
 
-def _unreadable(path: Path) -> VideoError:
+def _empty(path: Path) -> VideoError:
+    return VideoError(f"{path} is empty (0 bytes)", hint="copy it again from its source")
+
+
+def _unreadable(path: Path, data: bytes | None) -> VideoError:
     try:
-        with path.open("rb") as file:
-            first_atom = file.read(8)[4:]
+        first_atom = _first_bytes(path, data)[4:]
     except OSError as error:  # FFmpeg's own word is not enough: it has some for damage as well
         return VideoError(
             f"{path} cannot be read: {error.strerror}", hint="check its permissions and the disk"
@@ -111,6 +124,13 @@ def _unreadable(path: Path) -> VideoError:
         f"{path} is not a video, or is damaged from its start",
         hint="copy it again from its source, or leave it out",
     )
+
+
+def _first_bytes(path: Path, data: bytes | None) -> bytes:
+    if data is not None:
+        return data[:8]
+    with path.open("rb") as file:
+        return file.read(8)
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:

@@ -13,7 +13,7 @@ from endofm.data.manifests import Clip
 from endofm.data.rng import clip_rng
 from endofm.data.sampling import spread_indices
 from endofm.data.transforms import centre_crop, resize_short_side
-from endofm.data.video import open_video, resampled_indices
+from endofm.data.video import FolderReader, VideoReader, open_video, resampled_indices
 from endofm.data.views import DrawnView, ViewSettings, make_views
 from endofm.errors import DataError, VideoError
 
@@ -131,8 +131,9 @@ def reading(clip: Clip) -> Iterator[ReadFrames]:
 
     Raises:
         VideoError: The video cannot be read, or ends before the clip does.
+        DataError: The shard that holds it cannot be read.
     """
-    with open_video(clip.path, folder_fps=clip.source_fps) as reader:
+    with _telling_of_shard(clip), _open(clip) as reader:
         timeline = resampled_indices(reader.times_s, reader.info.duration_s, clip.fps).tolist()
         shown = timeline[clip.start_frame : clip.start_frame + clip.num_frames]
         if len(shown) < max(clip.num_frames - 1, 1):
@@ -143,3 +144,20 @@ def reading(clip: Clip) -> Iterator[ReadFrames]:
             )
         shown.append(shown[-1])  # the list's duration may have been rounded up by a frame
         yield lambda positions: reader.frames([shown[position] for position in positions])
+
+
+def _open(clip: Clip) -> VideoReader | FolderReader:
+    if clip.stored is None:
+        return open_video(clip.path, folder_fps=clip.source_fps)
+    return VideoReader(clip.path, data=clip.stored.read())
+
+
+@contextmanager
+def _telling_of_shard(clip: Clip) -> Iterator[None]:
+    """An error about a video in a shard names the shard too."""
+    try:
+        yield
+    except VideoError as error:
+        if clip.stored is None:
+            raise
+        raise VideoError(f"{clip.stored.address}: {error.message}", error.hint) from error

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import av
+from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -33,20 +34,22 @@ class FrameDecoder:
     Args:
         path: The file.
         num_threads: Threads to decode with.
+        data: What the file holds, where it is in memory.
 
     Raises:
         VideoError: The file cannot be read, is cut short, or has no frames.
     """
 
-    def __init__(self, path: Path, *, num_threads: int) -> None:
+    def __init__(self, path: Path, *, num_threads: int, data: bytes | None = None) -> None:
         self._path = path
+        self._data = data
         self._num_threads = num_threads
         self._nal_length_size: int | None = None  # None: no frame can be left out
         self._needed_from = 0  # frames before this one are not asked for
         self._left_out: set[int] = set()  # frames that nothing refers to
         self._last: tuple[int, VideoFrame] | None = None  # what the decoder gave last
         self._decoding = self._decode(first=0)
-        self._container, self._stream = open_container(path, num_threads=num_threads)
+        self._container, self._stream = self._open()
         try:
             with ffmpeg_errors(path):
                 self.index = self._make_index()
@@ -94,7 +97,10 @@ class FrameDecoder:
 
     def _reopen(self) -> None:
         self.close()
-        self._container, self._stream = open_container(self._path, num_threads=self._num_threads)
+        self._container, self._stream = self._open()
+
+    def _open(self) -> tuple[InputContainer, VideoStream]:
+        return open_container(self._path, num_threads=self._num_threads, data=self._data)
 
     def _find(self, number: int) -> VideoFrame | None:
         if self._last is not None and self._last[0] == number:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from endofm.data.clip_list import Video, overlap, read_clip_list, write_clip_list
+from endofm.data.storage import StoredBytes
 from endofm.data.video import check_video, find_videos
 from endofm.data.video_info import playing_fps
 from endofm.errors import DataError, VideoError
+from endofm.files import write_table
 
 __all__ = [
     "CLIP_LIST",
@@ -24,6 +26,7 @@ __all__ = [
     "video_paths",
     "whole_clip",
     "write_clip_list",
+    "write_skipped",
 ]
 
 CLIP_LIST = "clips.csv"
@@ -44,6 +47,8 @@ class Clip:
     split: str = ""
     group: str = ""
     """As in ``Video``; the video's path where the list says nothing."""
+    stored: StoredBytes | None = None
+    """Where a shard holds the video, whose path is then but a name; None if it is a file."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,11 @@ class Scan:
 
     videos: tuple[Video, ...]
     skipped: tuple[Skipped, ...]
+
+
+def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
+    """Write which videos are left out, and why, as CSV in one step."""
+    write_table(path, [("path", "reason"), *((str(item.path), item.reason) for item in skipped)])
 
 
 def split_into_clips(

@@ -23,6 +23,8 @@ class VideoReader:
     Args:
         path: The file.
         num_threads: Threads to decode with.
+        data: What the file holds, where it is in memory, as out of a shard; ``path`` is then but
+            the name that messages give it.
 
     Attributes:
         info: What the video is.
@@ -32,9 +34,11 @@ class VideoReader:
         VideoError: The file cannot be read, is cut short, or has no frames.
     """
 
-    def __init__(self, path: Path | str, *, num_threads: int = 1) -> None:
+    def __init__(
+        self, path: Path | str, *, num_threads: int = 1, data: bytes | None = None
+    ) -> None:
         path = Path(path)
-        self._decoder = FrameDecoder(path, num_threads=num_threads)
+        self._decoder = FrameDecoder(path, num_threads=num_threads, data=data)
         try:
             self._converter = FrameConverter(self._decoder.frame(0))
         except BaseException:

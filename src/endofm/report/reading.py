@@ -128,7 +128,6 @@ def read_run(folder: Path) -> RunRecord:
     config = read_yaml(files.config) if files.holds_run else {}
     lines = [line for line in read_lines(files.metrics) if _is_number(line.get("step"))]
     state = _read_facts(files.last_state)
-    videos = _read_json(files.videos)
     reached = [line["step"] for line in lines] + [state.get("step")]
     return RunRecord(
         name=folder.resolve().name,
@@ -139,11 +138,24 @@ def read_run(folder: Path) -> RunRecord:
         curves={key: curve for key in CURVES if (curve := _curve(lines, key))},
         warnings=tuple(_warnings(lines, files)),
         probes=_probes(read_lines(files.probes)),
-        num_videos=len(videos) if isinstance(videos, list) else None,
+        num_videos=_num_videos(files),
         skipped=tuple(_skipped(files.skipped)),
         step=max((int(step) for step in reached if _is_number(step)), default=0),
         num_steps=_num_steps(config, state),
     )
+
+
+def _num_videos(files: RunFolder) -> int | None:
+    """Videos that a pre-training sees, as files and in stores."""
+    videos, stores = _read_json(files.videos), _read_json(files.stores)
+    if not isinstance(videos, list):
+        return None
+    in_stores = [
+        store["num_videos"]
+        for store in (stores if isinstance(stores, list) else [])
+        if isinstance(store, dict) and _is_number(store.get("num_videos"))
+    ]
+    return len(videos) + sum(map(int, in_stores))
 
 
 def evaluated_task(results: Path) -> Task:

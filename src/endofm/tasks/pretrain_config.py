@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from endofm.config import Settings, Share
+from endofm.data.storage import is_url
 from endofm.data.views import ViewSettings
+
+
+def _path_or_url(value: Any) -> Any:
+    """A path in its usual spelling; a URL as it is, for ``Path`` would join its slashes."""
+    if isinstance(value, str) and is_url(value):
+        return value
+    return str(Path(value)) if isinstance(value, str | Path) else value
+
+
+PathOrURL = Annotated[str, BeforeValidator(_path_or_url)]
 
 
 class ClipSettings(Settings):
@@ -91,10 +102,11 @@ class ProbeSettings(Settings):
 class PretrainConfig(Settings):
     """Pre-train a video backbone on unlabelled endoscopy videos."""
 
-    data: tuple[Path, ...]
-    """Folders of videos or of frame folders, single videos, or clip lists (.csv)."""
+    data: tuple[PathOrURL, ...]
+    """Folders of videos or of frame folders, single videos, clip lists (.csv), or clip stores
+    written by endofm data pack: folders, or URLs such as https:// and s3://."""
     exclude: tuple[Path, ...] = ()
-    """Lists of videos to leave out, as ``endofm data audit`` writes them."""
+    """Lists of videos to leave out, as ``endofm data audit`` writes them; not of clip stores."""
     out: Path
     """Folder of the run."""
     model: Literal["tiny", "small", "base"] = "base"
