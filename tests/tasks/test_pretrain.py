@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 import endofm
-from endofm.errors import ConfigError, DataError, RunError, TrainingError, WeightsError
+from endofm.data.manifests import scan
+from endofm.data.shard_writer import pack_videos
+from endofm.errors import ConfigError, DataError, EndofmError, RunError, TrainingError, WeightsError
 from endofm.objectives.dino import DINOLoss, dino_loss
 from endofm.runfolder import RunFolder, read_lines
 from endofm.tasks import self_distillation
@@ -112,6 +115,50 @@ def test_going_on_equals_an_unbroken_run_bit_for_bit(make_config: MakeConfig) ->
         )
         assert first.keys() == second.keys()
         assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_a_clip_store_gives_the_losses_of_its_folder_also_when_resumed(
+    make_config: MakeConfig, videos: Path, tmp_path: Path
+) -> None:
+    pack_videos(scan([videos]).videos, tmp_path / "store", root=videos, shard_bytes=40_000)
+    whole = _run(make_config(steps=5))
+    address = str(tmp_path / "store")
+    config = make_config(steps=5, data=[address], out=whole.path.parent / "stored")
+    stop_after(config, 2)
+    assert _numbers(_run(config, resume=True)) == _numbers(whole)
+
+
+def test_a_clip_store_that_was_packed_anew_is_not_gone_on_with(
+    make_config: MakeConfig, videos: Path, tmp_path: Path
+) -> None:
+    found = scan([videos]).videos
+    pack_videos(found, tmp_path / "store", root=videos)
+    config = make_config(steps=4, data=[str(tmp_path / "store")])
+    stop_after(config, 2)
+    shutil.rmtree(tmp_path / "store")
+    pack_videos(found[1:], tmp_path / "store", root=videos)
+    with pytest.raises(EndofmError, match="store"):
+        _run(config, resume=True)
+
+
+def test_nothing_can_be_left_out_of_a_clip_store(
+    make_config: MakeConfig, videos: Path, tmp_path: Path
+) -> None:
+    pack_videos(scan([videos]).videos, tmp_path / "store", root=videos)
+    (tmp_path / "exclude.csv").write_text("path\nx.mp4\n")
+    config = make_config(data=[str(tmp_path / "store")], exclude=[tmp_path / "exclude.csv"])
+    with pytest.raises(EndofmError, match="is a clip store, of which nothing can be left out"):
+        _run(config)
+
+
+def test_excluded_videos_take_no_part(
+    make_config: MakeConfig, videos: Path, tmp_path: Path
+) -> None:
+    names = [os.path.relpath(videos / f"{number}.mp4", tmp_path) for number in (1, 3)]
+    (tmp_path / "exclude.csv").write_text("\n".join(["path", *names]))
+    run = _run(make_config(steps=2, exclude=[tmp_path / "exclude.csv"]))
+    kept = {Path(row["path"]).stem for row in json.loads(run.videos.read_text())}
+    assert kept == {"0", "2", "4", "5", "6", "7"}
 
 
 def stop_after(config: PretrainConfig, step: int) -> None:

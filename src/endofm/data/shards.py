@@ -99,10 +99,7 @@ class StoredClips(Sequence[Clip]):
         self._store = store
         self._clip_frames = clip_frames
         self._target_fps = target_fps
-        source_fps = store.index.numbers["fps"]
-        fps = [playing_fps(one, wanted_fps=target_fps) for one in np.unique(source_fps).tolist()]
-        rates = np.array(fps)[np.unique(source_fps, return_inverse=True)[1]]
-        num_clips = np.maximum(num_ticks(store.index, rates) // clip_frames, 1)
+        num_clips = np.maximum(num_ticks(store.index, _rates(store, target_fps)) // clip_frames, 1)
         num_clips[too_short(store.index, min_frames=min_frames)] = 0
         self._ends = np.cumsum(num_clips)
 
@@ -130,6 +127,17 @@ class StoredClips(Sequence[Clip]):
         )
         stored = self._store.index.stored_bytes(video, address=self._store.address)
         return replace(clips[number - first], stored=stored)
+
+
+def _rates(store: ClipStore, target_fps: float) -> float | NDArray[np.float64]:
+    """The rate at which each video is played; one number where no video is slow."""
+    source_fps = store.index.numbers["fps"]
+    slow = [
+        fps
+        for fps in np.unique(source_fps).tolist()
+        if playing_fps(fps, wanted_fps=target_fps) != target_fps
+    ]
+    return np.where(np.isin(source_fps, slow), source_fps, target_fps) if slow else target_fps
 
 
 class JoinedClips(Sequence[Clip]):
