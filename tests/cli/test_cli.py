@@ -28,7 +28,9 @@ def test_the_version_is_that_of_the_package(endofm: Endofm) -> None:
 def test_an_unknown_command_is_told_in_one_line(endofm: Endofm) -> None:
     outcome = endofm("pertrain", "--data", "x")
     assert outcome.status == 2
-    assert outcome.err.startswith("error: no command 'pertrain'; choose demo, data synth, pretrain")
+    assert outcome.err.startswith(
+        "error: no command 'pertrain'; choose demo, data synth, data pack"
+    )
     assert outcome.err.count("\n") == 1
 
 
