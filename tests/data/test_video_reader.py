@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -36,6 +37,33 @@ def test_any_order_gives_the_frames_that_a_player_shows(
             np.testing.assert_array_equal(picture, in_order[index])
         for index in order[:10]:
             np.testing.assert_array_equal(video.frames([index])[0], in_order[index])
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_video_in_memory_is_that_of_the_file(sample: Callable[[str], Path], name: str) -> None:
+    path = sample(name)
+    in_memory = VideoReader("name of its own", data=path.read_bytes())
+    with VideoReader(path) as video, in_memory:
+        assert replace(in_memory.info, path=path) == video.info
+        np.testing.assert_array_equal(in_memory.times_s, video.times_s)
+        for order in ([30, 3], range(40)):
+            for one, other in zip(in_memory.frames(order), video.frames(order), strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("length", [0, 1, 40, 3000])
+def test_damage_in_memory_is_told_as_that_of_a_file(
+    sample: Callable[[str], Path], tmp_path: Path, length: int
+) -> None:
+    path = tmp_path / "a.mp4"
+    for name in ("h264_mp4", "h264_faststart_mp4"):
+        data = sample(name).read_bytes()[:length]
+        path.write_bytes(data)
+        with pytest.raises(VideoError) as of_file:
+            VideoReader(path)
+        with pytest.raises(VideoError) as in_memory:
+            VideoReader(path, data=data)
+        assert str(in_memory.value) == str(of_file.value)
 
 
 def golden_number(picture: NDArray[np.uint8]) -> int:
