@@ -20,7 +20,7 @@ def videos(tmp_path: Path) -> Path:
 
 def test_a_folder_becomes_a_store(endofm: Endofm, videos: Path, tmp_path: Path) -> None:
     (videos / "bad.mp4").write_text("no video")
-    before = {path for path in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     to = tmp_path / "store"
     outcome = endofm("data", "pack", videos, "--to", to, "--max-skipped-share", "0.5")
     assert outcome.status == 0

@@ -3,6 +3,7 @@ import json
 import os
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,8 @@ def test_a_clip_list_keeps_what_it_says(videos: Path, tmp_path: Path) -> None:
 
 def break_off(monkeypatch: pytest.MonkeyPatch, error: BaseException, *, after: int) -> None:
     """Let packing fail while it copies the video after so many."""
-    original, copied = shard_writer._copy, []
+    original = shard_writer._copy
+    copied: list[object] = []
 
     def copy(member: shard_writer._Member, file: object) -> int:
         if len(copied) == after:
@@ -189,7 +191,7 @@ def test_a_video_that_changes_meanwhile(
 
     def shorter(*args: object, **options: object) -> shard_writer._Member:
         member = original(*args, **options)  # type: ignore[arg-type]  # as they come
-        return shard_writer.replace(member, size=member.size - 1)
+        return replace(member, size=member.size - 1)
 
     monkeypatch.setattr(shard_writer, "_member", shorter)
     told = refusal(list(found), tmp_path / "store", videos)

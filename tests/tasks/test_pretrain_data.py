@@ -71,7 +71,7 @@ def test_another_store_under_the_same_name_is_refused(
     for path in copy.iterdir():
         path.unlink()
     pack_videos(scan([videos]).videos[:6], copy, root=videos)
-    with pytest.raises(RunError, match="is another store than the one that .* began with"):
+    with pytest.raises(RunError, match=r"is another store than the one that .* began with"):
         losses(config, resume=True)
     (copy / INDEX).unlink()
     with pytest.raises(DataError, match="is missing"):
