@@ -39,6 +39,7 @@ format: setup
 bench: setup  ## ratios to what the machine could do, one JSON line a case
 	$(BIN)/python -m benchmarks.forward
 	$(BIN)/python -m benchmarks.loader
+	$(BIN)/python -m benchmarks.shards
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.prediction
 	$(BIN)/python -m benchmarks.segmentation

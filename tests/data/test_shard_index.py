@@ -72,10 +72,11 @@ WRONG: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "column", "told"), WRONG)
+@pytest.mark.parametrize("wrong", WRONG)
 def test_what_contradicts_itself_is_refused(
-    index: ShardIndex, tmp_path: Path, *, name: str, column: Any, told: str
+    index: ShardIndex, tmp_path: Path, wrong: tuple[str, Any, str]
 ) -> None:
+    name, column, told = wrong
     path = tmp_path / INDEX
     index.write(path)
     columns = load_file(path)

@@ -31,8 +31,7 @@ def main(words: list[str]) -> None:
     """Run the command."""
     arguments = parse(Arguments, words, prog="endofm data index")
     folder = arguments.folder
-    if not arguments.overwrite:
-        PackingFolder(folder).refuse_if_finished()
+    PackingFolder(folder).refuse_if_indexed(overwrite=arguments.overwrite)
     with ProgressBar("indexing", total=0, unit="shards") as bar:
         found = index_shards(folder, progress=bar.set)
     write_skipped(folder / SKIPPED, found.skipped)

@@ -64,6 +64,16 @@ class PackingFolder:
                 f"{self.path}: holds a finished clip store", "use it, or name another --to"
             )
 
+    def refuse_if_indexed(self, *, overwrite: bool) -> None:
+        """Raise ``DataError`` where the shards of others are not to be indexed (anew)."""
+        if (self.path / _PLAN).exists():
+            raise DataError(
+                f"{self.path}: holds a packing that was interrupted",
+                "go on with the same endofm data pack",
+            )
+        if (self.path / INDEX).exists() and not overwrite:
+            raise DataError(f"{self.path}: holds an index", "use it, or add --overwrite")
+
     def finish(self) -> None:
         """Leave nothing but the store."""
         (self.path / _PLAN).unlink()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +40,8 @@ _NUMBERS: dict[str, type[np.generic]] = {
     "start_s": np.float64,
     "end_s": np.float64,
 }
+
+_BLOCK_ROWS = 1 << 16
 
 # A shard's name is joined to the store's address, so it must not lead elsewhere.
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.tar")
@@ -228,8 +230,19 @@ def _wrong_place(index: ShardIndex) -> str:
     return ""
 
 
+def blocks(num_rows: int) -> Iterator[slice]:
+    """Parts of columns, so that what is computed on the way takes little memory."""
+    return (slice(first, first + _BLOCK_ROWS) for first in range(0, num_rows, _BLOCK_ROWS))
+
+
 def _wrong_numbers(index: ShardIndex) -> str:
-    columns = index.numbers
+    for rows in blocks(len(index)):
+        if told := _wrong_rows({name: column[rows] for name, column in index.numbers.items()}):
+            return told
+    return ""
+
+
+def _wrong_rows(columns: Mapping[str, NDArray[Any]]) -> str:
     fps, num_frames = columns["fps"], columns["num_frames"]
     if not (np.isfinite(fps) & (fps > 0)).all():
         return "a frame rate is not above 0"

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endofm.data.manifests import Clip, Skipped, split_into_clips
-from endofm.data.shard_index import INDEX, ShardIndex, read_index
+from endofm.data.shard_index import INDEX, ShardIndex, blocks, read_index
 from endofm.data.storage import file_sizes, is_url, join, local_copy, read_range
-from endofm.data.video_info import playing_fps
+from endofm.data.video_info import SLOW
 from endofm.errors import DataError
 
 
@@ -99,7 +99,7 @@ class StoredClips(Sequence[Clip]):
         self._store = store
         self._clip_frames = clip_frames
         self._target_fps = target_fps
-        num_clips = np.maximum(num_ticks(store.index, _rates(store, target_fps)) // clip_frames, 1)
+        num_clips = np.maximum(num_ticks(store.index, target_fps) // clip_frames, 1)
         num_clips[too_short(store.index, min_frames=min_frames)] = 0
         self._ends = np.cumsum(num_clips)
 
@@ -129,17 +129,6 @@ class StoredClips(Sequence[Clip]):
         return replace(clips[number - first], stored=stored)
 
 
-def _rates(store: ClipStore, target_fps: float) -> float | NDArray[np.float64]:
-    """The rate at which each video is played; one number where no video is slow."""
-    source_fps = store.index.numbers["fps"]
-    slow = [
-        fps
-        for fps in np.unique(source_fps).tolist()
-        if playing_fps(fps, wanted_fps=target_fps) != target_fps
-    ]
-    return np.where(np.isin(source_fps, slow), source_fps, target_fps) if slow else target_fps
-
-
 class JoinedClips(Sequence[Clip]):
     """Several sequences of clips as one."""
 
@@ -166,26 +155,35 @@ class JoinedClips(Sequence[Clip]):
         return self._parts[part][number - (int(self._ends[part - 1]) if part else 0)]
 
 
-def num_ticks(index: ShardIndex, fps: float | NDArray[np.float64]) -> NDArray[np.int64]:
-    """Length of each video's part on a timeline of ``fps``, int64, shape (N,); as of one clip."""
-    columns = index.numbers
-    duration_s = columns["num_frames"] / columns["fps"]
-    start_s = np.nan_to_num(columns["start_s"], nan=0.0)
-    end_s = np.where(np.isnan(columns["end_s"]), duration_s, columns["end_s"])
-    ticks = np.maximum(np.rint(duration_s * fps), 1)
-    first = np.minimum(np.rint(start_s * fps), ticks - 1)
-    end = np.minimum(np.maximum(np.rint(end_s * fps), first + 1), ticks)
-    return (end - first).astype(np.int64)
+def num_ticks(index: ShardIndex, fps: float | None) -> NDArray[np.int64]:
+    """Length of each video's part in frames, int64, shape (N,); as that of its ``whole_clip``.
+
+    Args:
+        index: The videos.
+        fps: Frame rate wanted, see ``playing_fps``; each video's own, unless given.
+    """
+    lengths = np.empty(len(index), np.int64)
+    for rows in blocks(len(index)):
+        columns = {name: column[rows] for name, column in index.numbers.items()}
+        own = columns["fps"]
+        rate = own if fps is None else np.where(own * SLOW > fps, fps, own)  # as playing_fps
+        duration_s = columns["num_frames"] / columns["fps"]
+        start_s = np.nan_to_num(columns["start_s"], nan=0.0)
+        end_s = np.where(np.isnan(columns["end_s"]), duration_s, columns["end_s"])
+        ticks = np.maximum(np.rint(duration_s * rate), 1)
+        first = np.minimum(np.rint(start_s * rate), ticks - 1)
+        lengths[rows] = np.minimum(np.maximum(np.rint(end_s * rate), first + 1), ticks) - first
+    return lengths
 
 
 def too_short(index: ShardIndex, *, min_frames: int) -> NDArray[np.int64]:
     """Numbers of the videos with fewer frames, ascending."""
-    return np.flatnonzero(num_ticks(index, index.numbers["fps"]) < min_frames)
+    return np.flatnonzero(num_ticks(index, None) < min_frames)
 
 
 def skipped_videos(store: ClipStore, *, min_frames: int) -> list[Skipped]:
     """The videos of a store with too few frames, as ``scan`` tells of those in a folder."""
-    lengths = num_ticks(store.index, store.index.numbers["fps"])
+    lengths = num_ticks(store.index, None)
     found = []
     for number in too_short(store.index, min_frames=min_frames).tolist():
         path = Path(store.index.names[number])

@@ -12,6 +12,9 @@ from endofm.errors import VideoError
 MAX_SIDE_PX = 16384
 """Longest side of a frame: who claims more is damaged or out to fill the memory."""
 
+SLOW = 4
+"""A video of the wanted rate over this, or less, is played at its own."""
+
 # Matroska rounds times to milliseconds, so that a frame may start after the tick it is due at.
 _TIME_TOLERANCE_S = 1e-3
 
@@ -80,7 +83,7 @@ def playing_fps(source_fps: float, *, wanted_fps: float) -> float:
 
     Slow is a quarter of what is wanted, or less: a picture a second shows no motion in 30 copies.
     """
-    return wanted_fps if source_fps * 4 > wanted_fps else source_fps
+    return wanted_fps if source_fps * SLOW > wanted_fps else source_fps
 
 
 def check_indices(info: VideoInfo, indices: Sequence[int]) -> None:
