@@ -7,7 +7,7 @@ import fsspec
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from endofm.batch import ViewBatch
@@ -181,6 +181,7 @@ DURATIONS = st.builds(
 
 
 @settings(deadline=None, max_examples=60)
+@example([(Video(Path("a.mp4"), 9, 25.0, 8, 8), 0.53, 1e-3)], 20, 25.0, 1)
 @given(
     st.lists(st.tuples(DURATIONS, st.floats(0, 0.9), st.floats(0.05, 1)), min_size=1, max_size=4),
     st.integers(20, 200),

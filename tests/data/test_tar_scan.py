@@ -109,7 +109,7 @@ def test_what_a_shard_has_no_need_for_is_refused(
 
 def test_sizes_that_cannot_be_true(tmp_path: Path, video_bytes: bytes) -> None:
     member, _ = file_member("a.mp4", b"")
-    for size in (2**40, 2**62, len(video_bytes) + 5000):
+    for size in (2**40, 2**62, len(video_bytes) + 5000, -512, -(2**40)):
         member.size = size
         (tmp_path / "a.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + video_bytes)
         with pytest.raises(DataError) as caught:
