@@ -9,6 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from endofm.catalog.audit import find_overlaps, hash_set
+from endofm.catalog.exclusion import write_overlaps
+from endofm.catalog.fingerprints import hashed_times, pictures_at
 from endofm.cli import run
 from endofm.data.clip_list import write_clip_list
 from endofm.data.excluding import read_excluded, without_excluded
@@ -113,6 +115,7 @@ def test_the_command_writes_what_pretraining_leaves_out(
     told = capsys.readouterr().out
     assert "broken.mp4" in told
     assert f"endofm pretrain --exclude {out / 'exclude.csv'}" in told
+    assert f"look at {out / 'audit.html'}" in told
     (row,) = csv.DictReader((out / "overlaps.csv").read_text().splitlines())
     assert (row["by"], row["other_path"]) == ("frames", str(tmp_path / "tested" / "t.mp4"))
     videos = scan([tmp_path / "train"]).videos
@@ -143,3 +146,56 @@ def test_lists_that_cannot_be_meant(tmp_path: Path) -> None:
     assert without_excluded(videos, [path]) == (videos, 0)
     with pytest.raises(DataError, match="cannot be read as an exclusion list"):
         read_excluded(tmp_path / "none.csv")
+
+
+def test_a_whole_group_is_left_out(tmp_path: Path) -> None:
+    for name, seed in (("p1/a", 1), ("p1/b", 2), ("p2/a", 3)):
+        write(tmp_path / "train" / f"{name}.mp4", footage(seed))
+    write(tmp_path / "tested" / "t.mp4", copied(1))
+    sets = [
+        hash_set(tmp_path / name, cache=tmp_path / "cache", num_workers=0)
+        for name in ("train", "tested")
+    ]
+    assert write_overlaps(tmp_path / "out", find_overlaps(sets), sets) == 2
+    rows = list(csv.DictReader((tmp_path / "out" / "exclude.csv").read_text().splitlines()))
+    assert [(row["group"], row["like"], row["by"]) for row in rows] == [
+        ("p1", "tested/t", "frames"),
+        ("p1", "train/p1/a", "group"),
+    ]
+    left, _ = without_excluded(
+        scan([tmp_path / "train"]).videos, [tmp_path / "out" / "exclude.csv"]
+    )
+    assert [video.path.parent.name for video in left] == ["p2"]
+
+
+@pytest.mark.parametrize("fps", [0.5, 1, 3, 25, 60])
+def test_frames_are_hashed_over_the_whole_video(fps: float) -> None:
+    for num_frames in (1, 5, 8, 100):
+        times_s = hashed_times(num_frames, fps)
+        duration_s = num_frames / fps
+        steps_s = np.diff(times_s)
+        assert times_s[0] > 0
+        assert times_s[-1] < duration_s
+        assert len(times_s) >= min(8, num_frames)
+        assert len(times_s) <= num_frames
+        assert (steps_s <= max(0.25, 1 / fps) + 1e-9).all()
+
+
+def test_pictures_of_a_second_are_known_in_a_video_of_them(tmp_path: Path) -> None:
+    frames = footage(4, num_frames=300)[::12]
+    pictures = tmp_path / "raw" / "CholecT45" / "data" / "VID08"
+    pictures.mkdir(parents=True)
+    for number, frame in enumerate(frames):
+        cv2.imwrite(str(pictures / f"{number:06}.png"), frame[..., ::-1])
+    (tmp_path / "b").mkdir()
+    write_video(tmp_path / "b" / "v.mp4", frames, fps=1)
+    sets = [
+        hash_set(tmp_path / name, cache=tmp_path / "cache", num_workers=0) for name in ("raw", "b")
+    ]
+    (found,) = find_overlaps(sets)
+    assert found.num_frames == len(frames)
+    assert abs(found.offset_s) < 0.01
+    shown = pictures_at(found.first.source, found.times_s)
+    assert all(np.array_equal(one, frame) for one, frame in zip(shown, frames, strict=True))
+    again = pictures_at(found.second.source, [time_s + found.offset_s for time_s in found.times_s])
+    assert max(np.abs(a.astype(int) - b).mean() for a, b in zip(shown, again, strict=True)) < 8

@@ -42,6 +42,11 @@ class AuditedVideo:
         first = self.source.files[0]
         return first if self.source.is_video_file else first.parent
 
+    @property
+    def full_name(self) -> str:
+        """Its set and its name there; several sequences may lie in one folder."""
+        return f"{self.root.resolve().name}/{self.source.name}"
+
 
 @dataclass(frozen=True)
 class Overlap:
@@ -57,6 +62,8 @@ class Overlap:
     """What to add to a time in the first to get it in the second."""
     bits: float = 0.0
     """Median distance of the frames found alike, of 256."""
+    times_s: tuple[float, ...] = ()
+    """When they are in the first."""
 
 
 def read_set(root: Path) -> tuple[Source, ...]:
@@ -137,8 +144,15 @@ def _between(
         _hashes(first), _hashes(second), differ=differ, num_threads=num_threads
     )
     for match in matches:
-        pair = first[match.first], second[match.second]
-        yield Overlap(*pair, "frames", match.num_frames, match.offset_s, match.bits)
+        yield Overlap(
+            first[match.first],
+            second[match.second],
+            "frames",
+            match.num_frames,
+            match.offset_s,
+            match.bits,
+            match.times_s,
+        )
     if not is_same:
         matched = {(match.first, match.second) for match in matches}
         for a, b in _called_alike(first, second):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from endofm.data.container import ffmpeg_errors
 from endofm.data.decoder import FrameDecoder
 from endofm.data.images import read_image
 from endofm.data.perceptual_hash import NUM_WORDS, SIDE_PX, frame_hash
+from endofm.data.video import open_video
 from endofm.data.video_info import shown_frames
 from endofm.errors import VideoError
 from endofm.files import replacing
@@ -25,7 +26,7 @@ STEP_S = 0.25
 """Between frames that are hashed: what a camera sees an eighth of a second apart is much alike."""
 _LEAST = 8
 """Frames of a video that are hashed at least, if it has them."""
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,30 @@ def fingerprint(source: Source, *, cache: Path) -> Fingerprint:
 
 
 def hashed_times(num_frames: int, fps: float) -> NDArray[np.float64]:
-    """When frames are hashed, in seconds: every ``STEP_S``, more often in a short video."""
+    """When frames are hashed, in seconds: every ``STEP_S``, more often in a short video.
+
+    Of a slower one every frame is, once.
+    """
     duration_s = num_frames / fps
-    step_s = min(STEP_S, duration_s / min(_LEAST, num_frames))
+    step_s = min(max(STEP_S, 1 / fps), duration_s / min(_LEAST, num_frames))
     return np.arange(0, duration_s - step_s / 2, step_s) + step_s / 2
+
+
+def pictures_at(source: Source, times_s: Sequence[float]) -> list[NDArray[np.uint8]]:
+    """What a video shows at times in seconds, each (H, W, 3) uint8 RGB.
+
+    Raises:
+        VideoError: It cannot be read.
+    """
+    if source.picture_fps is None:
+        with open_video(source.files[0]) as video:
+            return video.frames_at(times_s)
+    return [_picture_at(source, time_s, source.picture_fps) for time_s in times_s]
+
+
+def _picture_at(source: Source, time_s: float, fps: float) -> NDArray[np.uint8]:
+    number = max(int(time_s * fps), 0)
+    return read_image(source.files[min(number, len(source.files) - 1)])
 
 
 def _key(source: Source) -> str:
@@ -88,9 +109,8 @@ def _frames(source: Source) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         yield from _of_video(source.files[0])
         return
     assert source.picture_fps is not None, "only a video file knows its own rate"
-    fps = max(source.picture_fps, 1 / STEP_S)  # every picture of a slow source
-    for time_s in hashed_times(len(source.files), fps):
-        rgb = read_image(source.files[min(int(time_s * fps), len(source.files) - 1)])
+    for time_s in hashed_times(len(source.files), source.picture_fps):
+        rgb = _picture_at(source, time_s, source.picture_fps)
         yield time_s, np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 

@@ -54,6 +54,8 @@ class Match:
     """What to add to a time in the first to get it in the second."""
     bits: float
     """Median distance of the frames found."""
+    times_s: tuple[float, ...]
+    """When they are in the first."""
 
 
 def matching_videos(
@@ -139,4 +141,5 @@ def _aligned(a: int, b: int, first: Hashes, second: Hashes) -> Match | None:
         most,
         float(np.median(offsets_s[best])),
         float(np.median(bits[rows[best], columns[best]])),
+        tuple(first.times_s[np.unique(rows[best])].tolist()),
     )

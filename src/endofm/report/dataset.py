@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,14 +18,13 @@ from endofm.report import wording
 from endofm.report.dataset_reading import PAGE, Dataset, ShownClip, printable, read_dataset
 from endofm.report.histograms import draw_counts, draw_histogram
 from endofm.report.html import page_environment
-from endofm.report.pictures import frame_strip
+from endofm.report.pictures import spread, thumbnail
 
 MAX_THUMBNAILS = 60
 MAX_WORST = 15
 MAX_SIZES = 8
 MAX_PARTS = 40
 """Rows of the table by split and label."""
-THUMBNAIL_HEIGHT_PX = 96
 SHOWN_FACTS = {"title": "Title", "terms": "Terms of use", "citation": "To be cited as"}
 """What the page says in words of its own; the other facts are listed as they are."""
 SAID_ELSEWHERE = (*SHOWN_FACTS, "name", "dropped")
@@ -156,7 +154,7 @@ def spread_over_groups(clips: Sequence[ShownClip], number: int) -> list[ShownCli
         groups.setdefault(clip.video.origin, []).append(clip)
     names = list(groups)
     if len(names) > number:
-        names = [names[place] for place in _spread(len(names), number)]
+        names = [names[place] for place in spread(len(names), number)]
     shares = dict.fromkeys(names, 0)
     left = min(number, sum(len(groups[name]) for name in names))
     while left:
@@ -165,13 +163,8 @@ def spread_over_groups(clips: Sequence[ShownClip], number: int) -> list[ShownCli
                 shares[name] += 1
                 left -= 1
     return [
-        groups[name][place] for name in names for place in _spread(len(groups[name]), shares[name])
+        groups[name][place] for name in names for place in spread(len(groups[name]), shares[name])
     ]
-
-
-def _spread(total: int, number: int) -> list[int]:
-    """So many of the places from 0 to total - 1, at equal distances."""
-    return [int((place + 0.5) * total / number) for place in range(number)]
 
 
 def _thumbnails(
@@ -185,17 +178,8 @@ def _thumbnails(
         except VideoError as error:
             unread.append(printable(str(error)))
             continue
-        pictures.append(Thumbnail(clip, _thumbnail(frame)))
+        pictures.append(Thumbnail(clip, thumbnail(frame)))
     return pictures, unread
-
-
-def _thumbnail(frame: NDArray[np.uint8]) -> str:
-    height, width = frame.shape[:2]
-    wide = max(round(width * THUMBNAIL_HEIGHT_PX / height), 1)
-    small = cv2.resize(
-        np.ascontiguousarray(frame), (wide, THUMBNAIL_HEIGHT_PX), interpolation=cv2.INTER_AREA
-    )
-    return frame_strip(small[None].astype(np.uint8, copy=False), "").frames[0]
 
 
 def _histograms(dataset: Dataset) -> list[Histogram]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
 
+import cv2
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.image import imsave
@@ -142,6 +143,19 @@ def frame_strip(frames: np.ndarray, label: str) -> Strip:
     _check_frames(frames)
     size = f"{frames.shape[2]} \N{MULTIPLICATION SIGN} {frames.shape[1]} px"
     return Strip(label, size, tuple(_as_jpeg(frame) for frame in frames))
+
+
+def thumbnail(frame: np.ndarray, *, height_px: int = 96) -> str:
+    """A frame (H, W, 3) uint8 as a small picture, a data URI."""
+    height, width = frame.shape[:2]
+    wide = max(round(width * height_px / height), 1)
+    small = cv2.resize(np.ascontiguousarray(frame), (wide, height_px), interpolation=cv2.INTER_AREA)
+    return frame_strip(small[None].astype(np.uint8, copy=False), "").frames[0]
+
+
+def spread(total: int, number: int) -> list[int]:
+    """So many of the places from 0 to total - 1, at equal distances."""
+    return [int((place + 0.5) * total / number) for place in range(number)]
 
 
 def _check_frames(frames: np.ndarray) -> None:
