@@ -58,8 +58,10 @@ class Overlap:
     """``frames`` or ``id``."""
     num_frames: int = 0
     """Found alike."""
+    speed: float = 1.0
+    """Seconds that pass in the second while one passes in the first."""
     offset_s: float = 0.0
-    """What to add to a time in the first to get it in the second."""
+    """A time in the first, times ``speed`` and this added, is the time in the second."""
     bits: float = 0.0
     """Median distance of the frames found alike, of 256."""
     times_s: tuple[float, ...] = ()
@@ -149,6 +151,7 @@ def _between(
             second[match.second],
             "frames",
             match.num_frames,
+            match.speed,
             match.offset_s,
             match.bits,
             match.times_s,

@@ -36,17 +36,19 @@ def write_overlaps(
     of_group = _by_group(sets)
     for one in overlaps:
         pair = (*_cells(one.first), *_cells(one.second))
-        rows.append((*pair, one.by, one.num_frames, round(one.offset_s, 2), one.bits))
+        rows.append(
+            (*pair, one.by, one.num_frames, f"{one.speed:.3g}", f"{one.offset_s:.2f}", one.bits)
+        )
         out, other = _ordered(one)
         why = other.full_name, one.by
-        excluded[out.path] = (_from(folder, out.path), out.source.group, *why)
+        excluded.setdefault(out.path, (_from(folder, out.path), out.source.group, *why))
     for one in overlaps:
         out, _ = _ordered(one)
         for video in of_group.get((out.root, out.source.group), ()):
             why = out.full_name, "group"
             excluded.setdefault(video.path, (_from(folder, video.path), video.source.group, *why))
     others = [f"other_{name}" for name in _COLUMNS]
-    header = (*_COLUMNS, *others, "by", "num_frames", "offset_s", "bits")
+    header = (*_COLUMNS, *others, "by", "num_frames", "speed", "offset_s", "bits")
     write_table(folder / OVERLAPS, [header, *rows])
     write_table(folder / EXCLUDE, [("path", "group", "like", "by"), *excluded.values()])
     return len(excluded)

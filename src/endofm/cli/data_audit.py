@@ -24,6 +24,7 @@ from endofm.report.audit import Pair, Side, write_audit_page
 
 PAGE = "audit.html"
 MAX_SHOWN = 20
+NEAR_SPEED = 0.05
 OVERLAPS_FOUND = 1
 
 
@@ -97,7 +98,7 @@ def _to_judge(overlaps: Sequence[Overlap]) -> list[Pair]:
 
 
 def _pair(one: Overlap) -> Pair:
-    times_s = [list(one.times_s), [time_s + one.offset_s for time_s in one.times_s]]
+    times_s = [list(one.times_s), [one.speed * t + one.offset_s for t in one.times_s]]
     if one.by == "id":
         times_s = [video.fingerprint.times_s.tolist() for video in (one.first, one.second)]
     sides = [
@@ -115,7 +116,10 @@ def _pair(one: Overlap) -> Pair:
 
 
 def _by(one: Overlap) -> str:
-    return "name" if one.by == "id" else f"{one.num_frames} frames, {one.bits:.0f} of 256 bits"
+    if one.by == "id":
+        return "name"
+    speed = f" at {one.speed:.2g} times the speed" if abs(one.speed - 1) > NEAR_SPEED else ""
+    return f"{one.num_frames} frames{speed}, {one.bits:.0f} of 256 bits"
 
 
 def _tell(overlaps: list[Overlap]) -> None:

@@ -5,6 +5,7 @@ Axes: N and M frames of many videos, each with its video and its time.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ _MIN_FRAMES = 3
 _MIN_SHARE = 0.4
 """Of the shorter video's frames that must be found, in order, in the other."""
 _TOLERANCE_S = 0.5
+_MIN_FRAMES_OTHER_SPEED = 5
+_MIN_SHARE_OTHER_SPEED = 0.5
+"""Likewise where one plays faster: with more freedom chance has more as well."""
+_MOST_SPEED = 40.0
+"""Pictures of one a second are often played at thirty."""
 _EVERY = 4
 """Of the first video's frames one in so many decides which videos to compare in full."""
 _LEAST = 8
@@ -50,8 +56,10 @@ class Match:
     second: int
     num_frames: int
     """Of the first that were found in the second."""
+    speed: float
+    """Seconds that pass in the second while one passes in the first."""
     offset_s: float
-    """What to add to a time in the first to get it in the second."""
+    """A time in the first, times ``speed`` and this added, is the time in the second."""
     bits: float
     """Median distance of the frames found."""
     times_s: tuple[float, ...]
@@ -66,7 +74,7 @@ def matching_videos(
     num_threads: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Match]:
-    """Pairs of videos with enough frames alike, at one distance in time.
+    """Pairs of videos with enough frames alike, at one distance in time or one speed.
 
     Args:
         first: Frames of one set.
@@ -119,27 +127,89 @@ def _near(
 
 
 def _aligned(a: int, b: int, first: Hashes, second: Hashes) -> Match | None:
-    """The offset in time at which most frames of two videos meet; None if they are too few."""
+    """How most frames of two videos meet; None if they are too few."""
     bits = distances(first.words[:, None], second.words)  # (N, M)
+    match: Match | None = None
+    for find, least, share in (
+        (_at_one_offset, _MIN_FRAMES, _MIN_SHARE),
+        (_at_one_speed, _MIN_FRAMES_OTHER_SPEED, _MIN_SHARE_OTHER_SPEED),
+    ):
+        rows, columns, speed = find(bits, first.times_s, second.times_s)
+        # A still scene is like itself at many times: each frame counts once on either side.
+        num = min(len(np.unique(rows)), len(np.unique(columns)))
+        most_so_far = match.num_frames if match else 0
+        if num > most_so_far and num >= max(least, share * min(bits.shape)):
+            offsets_s = second.times_s[columns] - speed * first.times_s[rows]
+            match = Match(
+                a,
+                b,
+                num,
+                speed,
+                float(np.median(offsets_s)),
+                float(np.median(bits[rows, columns])),
+                tuple(first.times_s[np.unique(rows)].tolist()),
+            )
+    return match
+
+
+_Found = tuple[NDArray[np.int64], NDArray[np.int64], float]
+"""Rows and columns of frames that are alike, (P,) each, and the speed."""
+
+
+def _at_one_offset(
+    bits: NDArray[np.int64], first_s: NDArray[np.float64], second_s: NDArray[np.float64]
+) -> _Found:
+    """The most frames that are alike at one distance in time."""
     rows, columns = np.nonzero(bits <= MOST_BITS)
-    offsets_s = second.times_s[columns] - first.times_s[rows]
+    offsets_s = second_s[columns] - first_s[rows]
     order = np.argsort(offsets_s, kind="stable")
     stops = np.searchsorted(offsets_s[order], offsets_s[order] + _TOLERANCE_S, side="right")
     most, best = 0, order[:0]
     for start, stop in enumerate(stops):
         inside = order[start:stop]
         if len(inside) > most:
-            # A still scene is like itself at many times: each frame counts once on either side.
             num = min(len(np.unique(rows[inside])), len(np.unique(columns[inside])))
             if num > most:
                 most, best = num, inside
-    if most < max(_MIN_FRAMES, _MIN_SHARE * min(len(first.words), len(second.words))):
-        return None
-    return Match(
-        a,
-        b,
-        most,
-        float(np.median(offsets_s[best])),
-        float(np.median(bits[rows[best], columns[best]])),
-        tuple(first.times_s[np.unique(rows[best])].tolist()),
-    )
+    return rows[best], columns[best], 1.0
+
+
+def _at_one_speed(
+    bits: NDArray[np.int64], first_s: NDArray[np.float64], second_s: NDArray[np.float64]
+) -> _Found:
+    """Frames that are alike and follow one another at a steady speed, whichever it is.
+
+    Of each frame of the first the nearest of the second counts, of these the most that are in
+    order, and of these those near a line.
+    """
+    nearest = bits.argmin(axis=1) if bits.size else np.empty(0, np.int64)
+    rows = np.flatnonzero(bits[np.arange(len(nearest)), nearest] <= MOST_BITS)
+    rows = rows[_longest_ascent(nearest[rows])]
+    x, y = first_s[rows], second_s[nearest[rows]]
+    half = len(rows) // 2
+    if half:
+        speed = float(np.median((y[half:] - y[:-half]) / (x[half:] - x[:-half])))
+        if 1 / _MOST_SPEED <= speed <= _MOST_SPEED:
+            offsets_s = y - speed * x
+            off = np.abs(offsets_s - np.median(offsets_s))
+            rows = rows[off <= _TOLERANCE_S * (1 + speed) / 2]
+            return rows, nearest[rows], speed
+    return rows[:0], rows[:0], 1.0
+
+
+def _longest_ascent(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places of a longest part of a sequence, (P,), that nowhere falls."""
+    ends: list[int] = []  # lowest value that ends an ascent of each length
+    place_of_end: list[int] = []
+    before = np.full(len(values), -1)
+    for place, value in enumerate(values.tolist()):
+        length = bisect_right(ends, value)
+        ends[length : length + 1] = [value]
+        place_of_end[length : length + 1] = [place]
+        before[place] = place_of_end[length - 1] if length else -1
+    found = []
+    place = place_of_end[-1] if place_of_end else -1
+    while place >= 0:
+        found.append(place)
+        place = int(before[place])
+    return np.array(found[::-1], np.int64)
