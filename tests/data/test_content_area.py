@@ -155,6 +155,18 @@ def test_dark_corners_and_a_dark_lumen_are_content(shape: str) -> None:
     assert area.box_xyxy == pytest.approx((118, 18, 338, 238), abs=3)
 
 
+def test_dark_tissue_in_a_clipped_border_is_content() -> None:
+    shape, *circle = CIRCLES["whole"]
+    inside = disc(shape, *circle)
+    dark = inside & (np.indices(shape).sum(axis=0) > 400)
+    frames = [
+        np.where(dark, frame // 12, np.where(inside, frame, 0)).astype(np.uint8)
+        for frame in scene(inside, noise=0)
+    ]
+    assert 0.25 < dark.sum() / inside.sum() < 0.5
+    assert overlap(find_content(frames), inside) > 0.97
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_compression_noise_does_not_matter(shape: str) -> None:
     inside = SHAPES[shape]

@@ -21,6 +21,8 @@ BORDER_AT_MOST = 64
 """Luma above which the darkest part of a picture is not a border; some processors' are grey."""
 RISE = 8
 """Grey levels by which content must rise above the border, besides the border's noise."""
+RISE_FROM_BLACK = 5
+"""The same above a border that is black to the bit; dark tissue is hardly brighter."""
 THIN_SHARE = 0.08
 """Of the frame's short side: what is thinner, letters above all, is no content."""
 GAP_SHARE = 0.06
@@ -111,7 +113,10 @@ def border_level(bright: Bytes) -> tuple[float, float] | None:
     if level > BORDER_AT_MOST:
         return None
     border = bright[bright <= level + RISE]
-    return float(np.median(border)), RISE + 4 * float(border.std())
+    median = float(np.median(border))
+    if median == 0:  # clipped, so without noise: what is a little brighter is dark tissue
+        return median, RISE_FROM_BLACK
+    return median, RISE + 4 * float(border.std())
 
 
 def _lit(bright: Bytes) -> Mask:
