@@ -1,4 +1,6 @@
 import io
+import os
+import random
 import tarfile
 import zipfile
 from pathlib import Path
@@ -130,3 +132,75 @@ def test_the_command_unpacks_archives_in_archives_once(
     assert run(words) == 0
     assert "0 files of 2 archives" in capsys.readouterr().out
     assert run(["data", "unpack", str(tmp_path / "out" / "part" / "outer" / "inner"), "--to", "x"])
+
+
+def test_no_member_behind_a_damaged_header_is_lost_unseen(tmp_path: Path) -> None:
+    whole = tar_of(tmp_path / "a.tar", dict.fromkeys("abc", b"1")).read_bytes()
+    damaged = bytearray(whole)
+    damaged[2 * 512 + 5] ^= 1
+    for data in (bytes(damaged), whole[: 2 * 512], whole[: 2 * 512 + 100]):
+        (tmp_path / "a.tar").write_bytes(data)
+        with pytest.raises(DataError, match="damaged or cut short"):
+            unpack(tmp_path / "a.tar", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["gz", "xz", "bz2"])
+def test_bytes_that_changed_in_a_compressed_archive_are_noticed(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.tar.{kind}"
+    with tarfile.open(path, f"w:{kind}") as file:  # type: ignore[call-overload]  # of a kind
+        info = tarfile.TarInfo("noise")
+        info.size = 50_000
+        file.addfile(info, io.BytesIO(random.Random(0).randbytes(50_000)))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="damaged or cut short"):
+        unpack(path, tmp_path / "out")
+
+
+def test_a_name_that_would_fill_the_memory_is_not_read(tmp_path: Path) -> None:
+    claim = tarfile.TarInfo("x")
+    claim.type, claim.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
+    (tmp_path / "a.tar").write_bytes(claim.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    with pytest.raises(DataError, match=f"claims {1 << 40} bytes"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
+
+
+def test_names_without_end_are_told_as_damage(tmp_path: Path) -> None:
+    record = b"20 comment=abcdefgh\n"
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, len(record)
+    block = header.tobuf(tarfile.USTAR_FORMAT) + record.ljust(512, b"\0")
+    (tmp_path / "a.tar").write_bytes(block * 3000 + bytes(1024))
+    with pytest.raises(DataError, match="damaged or cut short"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.zip")
+    with pytest.raises(DataError, match="not a regular file"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["..zip", "...zip"])
+def test_a_name_of_dots_is_no_folder_to_unpack_to(name: str) -> None:
+    assert archive_stem(Path(name)) is None
+
+
+def test_archives_of_one_stem_do_not_hide_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    zip_of(tmp_path / "in" / "a.zip", {"x": b"1"})
+    tar_of(tmp_path / "in" / "a.tar", {"y": b"1"})
+    assert run(["data", "unpack", str(tmp_path / "in"), "--to", str(tmp_path / "out")]) == 2
+    assert "would be unpacked to one folder, 'a'" in capsys.readouterr().err
+
+
+def test_archives_too_deep_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inner = zip_of(tmp_path / "4.zip", {"x": b"1"})
+    for number in (3, 2, 1):
+        inner = zip_of(tmp_path / f"{number}.zip", {f"{number + 1}.zip": inner.read_bytes()})
+    assert run(["data", "unpack", str(inner), "--to", str(tmp_path / "out")]) == 0
+    assert "3/4.zip: lies in 3 archives" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -131,4 +132,30 @@ def test_names_that_an_address_cannot_hold(tmp_path: Path) -> None:
         index_shards(tmp_path)
     write_tar(tmp_path / "a b?.tar", [])
     with pytest.raises(DataError, match="has a name that an address cannot hold"):
+        index_shards(tmp_path)
+
+
+def test_no_video_behind_a_damaged_header_is_lost_unseen(
+    video_bytes: bytes, tmp_path: Path
+) -> None:
+    members = [file_member(name, video_bytes) for name in ("a.mp4", "b.mp4")]
+    shard = write_tar(tmp_path / "s.tar", members)
+    data = bytearray(shard.read_bytes())
+    data[512 + len(video_bytes) + -len(video_bytes) % 512] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(DataError, match="bad checksum"):
+        index_shards(tmp_path)
+
+
+def test_half_a_character_in_a_label_does_not_stop_the_index(
+    video_bytes: bytes, tmp_path: Path
+) -> None:
+    about = file_member("a.json", b'{"label": "\\ud800x"}')
+    write_tar(tmp_path / "s.tar", [file_member("a.mp4", video_bytes), about])
+    assert index_shards(tmp_path).index.video(0).label == "?x"
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "s.tar")
+    with pytest.raises(DataError, match="not a regular file"):
         index_shards(tmp_path)

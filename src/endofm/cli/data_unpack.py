@@ -37,6 +37,7 @@ def main(words: list[str]) -> None:
         raise DataError(f"{arguments.origin}: holds no archive", "name another folder")
     base = arguments.origin if arguments.origin.is_dir() else arguments.origin.parent
     queue = deque((path, arguments.to / path.relative_to(base).parent, 1) for path in waiting)
+    too_deep: list[Path] = []
     num_files = done = 0
     with ProgressBar("unpacking", total=len(queue), unit="archives") as bar:
         while queue:
@@ -46,12 +47,16 @@ def main(words: list[str]) -> None:
                 num_files += unpack(path, folder)
             done += 1
             bar.set(done, done + len(queue))
+            inner, more = _archives(folder)
+            foreign += more
             if depth < MAX_DEPTH:
-                inner, more = _archives(folder)
-                foreign += more
                 queue += [(one, one.parent, depth + 1) for one in inner]
+            else:
+                too_deep += inner
     for path in foreign:
         print(f"left: {path}: unpack it with a program of its own, such as unar")
+    for path in too_deep:
+        print(f"left: {path}: lies in {MAX_DEPTH} archives; endofm data unpack {path} goes on")
     print(f"{arguments.to}: {num_files:,} files of {done:,} archives")
 
 
@@ -64,4 +69,12 @@ def _archives(origin: Path) -> tuple[list[Path], list[Path]]:
     else:
         paths = [folder / name for folder, _, files in folders(origin) for name in files]
     known = [path for path in paths if archive_stem(path)]
+    folder_of: dict[Path, Path] = {}
+    for path in known:
+        folder = path.with_name(str(archive_stem(path)))
+        if (other := folder_of.setdefault(folder, path)) != path:
+            raise DataError(
+                f"{other} and {path}: would be unpacked to one folder, {folder.name!r}",
+                "rename one of them",
+            )
     return known, [path for path in paths if path.suffix.casefold() in FOREIGN_SUFFIXES]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from endofm.data.tar_headers import TAR_ERRORS, StrictTarInfo
 from endofm.errors import DataError
 from endofm.files import replacing
 
@@ -36,7 +40,7 @@ def archive_stem(path: Path) -> str | None:
     """What an archive's folder is called: its name without the suffix; None of another file."""
     name = path.name.casefold()
     for suffix in sorted((".zip", *TAR_SUFFIXES), key=len, reverse=True):
-        if name.endswith(suffix) and len(name) > len(suffix):
+        if name.endswith(suffix) and name.removesuffix(suffix).strip("."):  # not "..", a folder
             return path.name[: -len(suffix)]
     return None
 
@@ -49,11 +53,13 @@ def unpack(archive: Path, folder: Path) -> int:
             the folder, two names that differ by case alone, or absurdly much.
         OSError: The files cannot be written, for example because the disk is full.
     """
+    if not archive.is_file():
+        raise DataError(f"{archive}: is not a regular file", "leave it out, or mend the link")
     names: dict[str, str] = {}
     most_bytes = MOST_GROWTH * archive.stat().st_size + FREE_GROWTH_BYTES
     with replacing(folder) as draft, _damage(archive):
         draft.mkdir()
-        for member in _members(archive):
+        for member in _members(archive, most_bytes=most_bytes):
             path = _inside(archive, member.name)
             other = names.setdefault(str(path).casefold(), member.name)
             if other != member.name or (draft / path).exists():
@@ -66,11 +72,11 @@ def unpack(archive: Path, folder: Path) -> int:
     return len(names)
 
 
-def _members(archive: Path) -> Iterator[_Member]:
+def _members(archive: Path, *, most_bytes: int) -> Iterator[_Member]:
     if archive.suffix.casefold() == ".zip":
         yield from _of_zip(archive)
     else:
-        yield from _of_tar(archive)
+        yield from _of_tar(archive, most_bytes=most_bytes)
 
 
 def _of_zip(archive: Path) -> Iterator[_Member]:
@@ -89,8 +95,8 @@ def _of_zip(archive: Path) -> Iterator[_Member]:
             yield _Member(info.filename, info.file_size, lambda info=info: file.open(info))  # type: ignore[misc]  # the one of now
 
 
-def _of_tar(archive: Path) -> Iterator[_Member]:
-    with tarfile.open(archive) as file:
+def _of_tar(archive: Path, *, most_bytes: int) -> Iterator[_Member]:
+    with tarfile.open(archive, tarinfo=StrictTarInfo) as file:
         for info in file:
             if info.isdir():
                 continue
@@ -99,12 +105,29 @@ def _of_tar(archive: Path) -> Iterator[_Member]:
             stream = file.extractfile(info)
             assert stream is not None, "a regular file has contents"
             yield _Member(info.name, info.size, lambda stream=stream: stream)  # type: ignore[misc]  # the one of now
+        _read_to_end(archive, file, most_bytes=most_bytes)
+
+
+def _read_to_end(archive: Path, file: tarfile.TarFile, *, most_bytes: int) -> None:
+    """Read what follows the end mark: compressed files have their checksum there."""
+    assert file.fileobj is not None, "it is open"
+    while chunk := file.fileobj.read(_CHUNK_BYTES):
+        most_bytes -= len(chunk)
+        if most_bytes < 0:
+            raise _bomb(archive)
 
 
 def _strange(archive: Path, name: str) -> DataError:
     return DataError(
         f"{archive}: {name!r} is a link or a device, not a file",
         "do not unpack it, or do so by hand once you know what it is",
+    )
+
+
+def _bomb(archive: Path) -> DataError:
+    return DataError(
+        f"{archive}: holds more than {MOST_GROWTH} times its own size",
+        "if you trust it, unpack it by hand",
     )
 
 
@@ -122,10 +145,7 @@ def _inside(archive: Path, name: str) -> Path:
 def _copy(archive: Path, member: _Member, path: Path, *, most_bytes: int) -> int:
     """Write a member; how many bytes, whatever its header says."""
     if member.num_bytes > most_bytes:
-        raise DataError(
-            f"{archive}: holds more than {MOST_GROWTH} times its own size",
-            "if you trust it, unpack it by hand",
-        )
+        raise _bomb(archive)
     path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
     with member.open() as source, path.open("xb") as target:
@@ -144,13 +164,20 @@ def _damage(archive: Path) -> Iterator[None]:
     try:
         yield
     except (
-        tarfile.TarError,
+        *TAR_ERRORS,
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
+        struct.error,
         EOFError,
+        MemoryError,
         NotImplementedError,
-        UnicodeError,
+        OSError,
     ) as error:
+        # gzip and bz2 raise an OSError without a number; a wrong offset leads before the file.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        told = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"{archive}: is damaged or cut short ({error})", "copy it again from its source"
+            f"{archive}: is damaged or cut short ({told})", "copy it again from its source"
         ) from None

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from endofm.data.clip_list import TEXT_COLUMNS, Video
 from endofm.data.manifests import Skipped
 from endofm.data.shard_index import PackedVideo, ShardIndex, is_shard_name
+from endofm.data.tar_headers import TAR_ERRORS, StrictTarInfo
 from endofm.data.video_reader import VideoReader
 from endofm.data.video_search import VIDEO_SUFFIXES, natural_key
 from endofm.errors import DataError, VideoError
@@ -97,15 +98,17 @@ def _videos_of(path: Path, shard: int) -> Iterator[PackedVideo | Skipped]:
 
 def _members(path: Path) -> Sequence[tarfile.TarInfo]:
     """The files in a shard, whose place and size are sound."""
+    if not path.is_file():
+        raise DataError(f"{path}: is not a regular file", "remove it, or mend the link")
     num_bytes = path.stat().st_size
     members = []
     try:
-        with tarfile.open(path, "r:") as shard:
+        with tarfile.open(path, "r:", tarinfo=StrictTarInfo) as shard:
             for member in shard:
                 if not member.isdir():
                     _check_member(path, member, num_bytes=num_bytes)
                     members.append(member)
-    except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
+    except (*TAR_ERRORS, OSError) as error:
         raise DataError(
             f"{path}: cannot be read as an uncompressed tar file ({error})",
             "copy it again from its source, or decompress it",
@@ -140,7 +143,17 @@ def _texts(data: bytes) -> dict[str, str]:
     except (ValueError, RecursionError):
         return {}
     known = facts if isinstance(facts, dict) else {}
-    return {name: known[name] for name in TEXT_COLUMNS if isinstance(known.get(name), str)}
+    texts = {name: known[name] for name in TEXT_COLUMNS if isinstance(known.get(name), str)}
+    return {name: _writable(text) for name, text in texts.items()}
+
+
+def _writable(text: str) -> str:
+    """The text, without the halves of characters that JSON can write and no file can hold."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
 
 
 def _check(path: Path, data: bytes, facts: dict[str, str]) -> Video:
