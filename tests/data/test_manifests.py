@@ -105,7 +105,9 @@ name = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]
     cells=st.tuples(
         name, st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
     ),
-    numbers=st.tuples(st.integers(1, 10**9), st.floats(1e-3, 1e6), st.integers(1), st.integers(1)),
+    numbers=st.tuples(
+        st.integers(1, 10**9), st.floats(1e-3, 1e6), st.integers(1, 16384), st.integers(1, 16384)
+    ),
 )
 def test_any_name_and_number_come_back(
     tmp_path_factory: pytest.TempPathFactory,
@@ -173,6 +175,9 @@ def test_a_failed_write_leaves_the_old_list(tmp_path: Path) -> None:
         ("a.mp4,7,inf,8,9", "fps is 'inf'"),
         ("a.mp4,7,-1,8,9", "fps is '-1'"),
         ("a.mp4,7,30,,9", "height is ''"),
+        ("a.mp4,7,30,70000,9", "height is '70000'; no video has that: give 1 to 16384"),
+        (f"a.mp4,{'9' * 400},30,8,9", "num_frames is '99999999999999999999'"),
+        ("a.mp4,7,1e-323,8,9", "fps is '1e-323'; no video has that"),
         ("a.mp4,7,30,8,-9", "width is '-9'"),
         ("a.mp4,7,30,8", "has 4 cells where the header has 5; put quotes"),
         ("a,b.mp4,7,30,8,9", "has 6 cells where the header has 5"),

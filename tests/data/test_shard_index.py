@@ -65,6 +65,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("size", np.array([0, 90], np.uint64), "a video lies outside its shard"),
     ("fps", np.array([25, np.nan]), "a frame rate is not above 0"),
     ("fps", np.array([25, -1.0]), "a frame rate is not above 0"),
+    ("fps", np.array([25, 1e-323]), "a frame rate is not above 0"),
     ("num_frames", np.array([40, 0], np.uint32), "a video has no frames"),
     ("end_s", np.array([1.7, np.nan]), "a part of a video lies outside it"),
     ("start_s", np.array([1.6, np.nan]), "a part of a video lies outside it"),
@@ -100,6 +101,10 @@ def test_damage_is_one_line(index: ShardIndex, tmp_path: Path) -> None:
     for damaged in (data[:-1], data[:20], b"", b"\xff" * 8 + data[8:], data + b"x"):
         path.write_bytes(damaged)
         assert "damaged" in refusal(path)
+    exotic = data.replace(b'"dtype":"F64","shape":[2]', b'"dtype":"F8_E4M3","shape":[16]', 1)
+    grown = int.from_bytes(data[:8], "little") + len(exotic) - len(data)
+    path.write_bytes(grown.to_bytes(8, "little") + exotic[8:])
+    assert "damaged" in refusal(path)
     save_file({}, path, metadata={"format": "endofm-shards-2"})
     assert "no index of a clip store that this version reads" in refusal(path)
 

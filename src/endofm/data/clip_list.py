@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from endofm.data.video_info import MAX_SIDE_PX
 from endofm.errors import DataError
 from endofm.files import write_table
 
@@ -18,6 +19,13 @@ REQUIRED_COLUMNS = ("path", "num_frames", "fps", "height", "width")
 TEXT_COLUMNS = ("label", "split", "group")
 TIME_COLUMNS = ("start_s", "end_s")
 OPTIONAL_COLUMNS = (*TEXT_COLUMNS, *TIME_COLUMNS)
+LIMITS: dict[str, tuple[float, float]] = {
+    "num_frames": (1, (1 << 32) - 1),
+    "fps": (1e-12, 1e9),
+    "height": (1, MAX_SIDE_PX),
+    "width": (1, MAX_SIDE_PX),
+}
+"""Least and most of the numbers, all of which a clip store can hold."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +203,12 @@ def _parse_video(values: dict[str, str], video_path: Path, where: str) -> Video:
             value = math.nan
         if not 0 < value < math.inf:
             raise DataError(f"{where}: {name} is {values[name]!r}", "give a number above 0")
+        least, most = LIMITS[name]
+        if not least <= value <= most:
+            raise DataError(
+                f"{where}: {name} is {values[name][:20]!r}",
+                f"no video has that: give {least:g} to {most:g}",
+            )
         return value
 
     def seconds(name: str) -> float | None:

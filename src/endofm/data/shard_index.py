@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from endofm.data.clip_list import TEXT_COLUMNS, Video
+from endofm.data.clip_list import LIMITS, TEXT_COLUMNS, Video
 from endofm.data.storage import StoredBytes, join
 from endofm.data.text_columns import Categories, Texts
 from endofm.errors import DataError
@@ -171,7 +171,7 @@ def read_index(path: Path, *, called: str) -> ShardIndex:
                 )
             columns = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no dict
         index = _from_columns(columns)
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise _damaged(called, str(error)) from None
     if contradiction := _contradiction(index):
         raise _damaged(called, contradiction)
@@ -244,7 +244,7 @@ def _wrong_numbers(index: ShardIndex) -> str:
 
 def _wrong_rows(columns: Mapping[str, NDArray[Any]]) -> str:
     fps, num_frames = columns["fps"], columns["num_frames"]
-    if not (np.isfinite(fps) & (fps > 0)).all():
+    if not (np.isfinite(fps) & (fps >= LIMITS["fps"][0])).all():
         return "a frame rate is not above 0"
     if any((columns[name] == 0).any() for name in ("num_frames", "height", "width")):
         return "a video has no frames"
