@@ -18,7 +18,9 @@ def read_excluded(path: Path) -> set[Path]:
     """
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            reader = csv.DictReader(file, strict=True)
+            has_path = "path" in (reader.fieldnames or ())
+            rows = list(reader)
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read as an exclusion list ({error.strerror})", "check the spelling"
@@ -28,12 +30,17 @@ def read_excluded(path: Path) -> set[Path]:
             f"{path}: is no exclusion list ({error})", "write it with: endofm data audit"
         ) from None
     names = [row.get("path") for row in rows]
-    if not all(names):
+    if not has_path or not all(names):
         raise DataError(
             f"{path}: has no column 'path', or a row without one",
             "write it with: endofm data audit",
         )
-    return {(path.parent / str(name)).resolve() for name in names}
+    try:
+        return {(path.parent / str(name)).resolve() for name in names}
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a null character
+        raise DataError(
+            f"{path}: names what can be no file ({error})", "write it with: endofm data audit"
+        ) from None
 
 
 def without_excluded(
