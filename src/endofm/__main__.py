@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from endofm.cli import run
@@ -9,6 +10,8 @@ from endofm.cli import run
 
 def main() -> None:
     """Entry point of ``endofm``."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal cannot show is no error
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -51,9 +51,9 @@ def name_file(error: OSError, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 in one step."""
+    """Write ``text`` as UTF-8 in one step; odd file names in it stay as they are."""
     with replacing(path) as draft:
-        draft.write_text(text, encoding="utf-8", newline="")
+        draft.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:

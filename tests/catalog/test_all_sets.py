@@ -210,3 +210,10 @@ def test_every_card_tells_its_terms() -> None:
         if name != "own":
             assert card.page
             assert card.citation
+
+
+def test_polypdiag_passes_over_what_macos_leaves_beside_its_lists(tmp_path: Path) -> None:
+    public_layouts.polypdiag(tmp_path)
+    (folder,) = tmp_path.rglob("splits")
+    (folder / "._train.txt").write_bytes(b"\0\5\x16\7")
+    assert find_set(CARDS["polypdiag"], tmp_path).sources

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from endofm.catalog.all_sets import CARDS, find_set
+from endofm.catalog.check import check_set
 from endofm.catalog.detection import read_boxes
 from endofm.catalog.prepare import PREPARED, SKIPPED, prepare
 from endofm.catalog.prepare_settings import PrepareSettings
@@ -245,3 +247,61 @@ def test_the_border_is_cut_off_and_writing_blackened_in_clips_and_frames(tmp_pat
     assert frame.shape == (200, 380, 3)
     assert frame[:, :190].max() < 40
     assert frame[60:100, 250:300].mean() > 20
+
+
+def test_a_source_that_has_changed_is_made_anew_and_others_are_kept(tmp_path: Path) -> None:
+    origin, root = tmp_path / "in", tmp_path / "out"
+    changed, same = video(origin / "a.mp4", num_frames=20), video(origin / "b.mp4")
+    prepared("own", origin, root)
+    kept = (root / "clips" / "b" / "0000.mp4").stat().st_mtime_ns
+    video(changed, num_frames=31)
+    prepared("own", origin, root)
+    assert [one.num_frames for one in read_clip_list(root / "clips.csv")] == [31, 20]
+    assert (root / "clips" / "b" / "0000.mp4").stat().st_mtime_ns == kept
+    listed = "path,num_frames,fps,height,width,label\na.mp4,31,30,40,48,{}\n"
+    for label in ("polyp", "normal"):
+        (origin / "clips.csv").write_text(listed.format(label))
+        prepared("own", origin, root)
+        assert [one.label for one in read_clip_list(root / "clips.csv")] == [label]
+    assert same.is_file()
+
+
+def test_a_list_of_parts_is_refused_as_clips_are_of_whole_videos(tmp_path: Path) -> None:
+    video(tmp_path / "in" / "a.mp4")
+    listed = "path,num_frames,fps,height,width,label,end_s\na.mp4,20,30,40,48,polyp,0.3\n"
+    (tmp_path / "in" / "clips.csv").write_text(listed)
+    with pytest.raises(DataError, match="row 2: is about a part of a video"):
+        prepared("own", tmp_path / "in", tmp_path / "out")
+
+
+def test_what_is_no_video_is_told_and_the_rest_is_prepared(tmp_path: Path) -> None:
+    origin = tmp_path / "in"
+    video(origin / "good.mp4")
+    (origin / "gone.mp4").symlink_to("nowhere")
+    (origin / "circle.mp4").symlink_to("circle.mp4")
+    os.mkfifo(origin / "pipe.mp4")
+    for name in ("1.png", "2.png"):
+        picture(origin / "frames" / name)
+    os.mkfifo(origin / "frames" / "3.png")
+    prepared("own", origin, tmp_path / "out", min_frames=1)
+    rows = csv.DictReader((tmp_path / "out" / SKIPPED).read_text().splitlines())
+    assert {row["source"] for row in rows} == {"circle.mp4", "frames", "gone.mp4", "pipe.mp4"}
+    assert len(read_clip_list(tmp_path / "out" / "clips.csv")) == 2
+
+
+def test_names_that_are_no_utf8_or_deep_are_kept(tmp_path: Path) -> None:
+    origin, root = tmp_path / "in", tmp_path / "out"
+    video(origin / "good.mp4")
+    video(origin / ("a" * 79) / ("b" * 79) / ("c" * 79) / "v.mp4")
+    (origin / "good.mp4").rename(origin / os.fsdecode(b"bad\xff.mp4"))
+    for _ in range(2):
+        prepared("own", origin, root)
+        assert len(read_clip_list(root / "clips.csv")) == 2
+    assert b"bad\xff.mp4" in (root / "sources.csv").read_bytes()
+
+
+def test_boxes_without_masks_leave_no_folder_that_a_check_takes_for_masks(tmp_path: Path) -> None:
+    public_layouts.ldpolypvideo(tmp_path / "in")
+    prepared("ldpolypvideo", tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out" / "masks").exists()
+    assert check_set(tmp_path / "out").num_errors == 0

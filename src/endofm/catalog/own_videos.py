@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from endofm.catalog.card import Card, Found, Source
-from endofm.data.clip_list import Video, read_clip_list
+from endofm.data.clip_list import Video, read_clip_list, read_rows
 from endofm.data.manifests import CLIP_LIST
 from endofm.data.video_search import find_videos, frame_files
+from endofm.errors import DataError
 
 FPS = 30.0
 
@@ -28,9 +29,11 @@ def find_own_videos(root: Path) -> Found:
 
 def _source(path: Path, root: Path) -> Source:
     relative = path.relative_to(root) if path != root else Path(path.name)
-    name = (relative.with_suffix("") if path.is_file() else relative).as_posix()
+    # What is neither, such as a link to nothing, is a video that cannot be read: told, not fatal.
+    is_folder = path.is_dir()
+    name = (relative if is_folder else relative.with_suffix("")).as_posix()
     group = relative.parts[0] if len(relative.parts) > 1 else name
-    return Source(name, _files(path), picture_fps=None if path.is_file() else FPS, group=group)
+    return Source(name, _files(path), picture_fps=FPS if is_folder else None, group=group)
 
 
 def _listed(video: Video, root: Path) -> Source:
@@ -48,13 +51,26 @@ def _listed(video: Video, root: Path) -> Source:
 
 
 def _files(path: Path) -> tuple[Path, ...]:
-    return (path,) if path.is_file() else tuple(frame_files(path))
+    return tuple(frame_files(path)) if path.is_dir() else (path,)
+
+
+def _find_whole(root: Path) -> Found:
+    """As ``find_own_videos``; lists of parts are refused, since clips of whole videos are made."""
+    if (listed := root / CLIP_LIST).is_file():
+        for row, video in read_rows(listed).items():
+            if video.start_s is not None or video.end_s is not None:
+                raise DataError(
+                    f"{listed} row {row}: is about a part of a video, and clips are made of all "
+                    "of it",
+                    "cut the parts into files of their own, and list these",
+                )
+    return find_own_videos(root)
 
 
 CARD = Card(
     name="own",
     title="Your own videos",
-    find=find_own_videos,
+    find=_find_whole,
     layout="videos or folders of frames; with clips.csv also their labels, splits and patients",
     terms="yours to know: consent, anonymisation and contracts of your hospital",
     splits="those of clips.csv",

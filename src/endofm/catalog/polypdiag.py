@@ -59,7 +59,7 @@ def _notes(by_name: dict[str, Path], labels: dict[str, str]) -> tuple[str, ...]:
 
 def _labels(folder: Path) -> dict[str, str]:
     labels: dict[str, str] = {}
-    for path in sorted(folder.glob("*.txt")):
+    for path in sorted(folder.glob("[!.]*.txt")):
         for number, line in enumerate(lines_of(path), start=1):
             name, _, label = (part.strip() for part in line.rpartition(","))
             if not name or label not in LABELS:

@@ -159,7 +159,8 @@ def _prepare_source(
     """All of one source, unless its record says that it is there already."""
     name, source = job.name, job.source
     state = root / _STATE / "sources" / f"{sequence_name(name)}.json"
-    if record := _earlier(state, root):
+    files = _state_of(source)
+    if (record := _earlier(state, root)) and record.files == files:
         return record
     writer = ClipWriter(
         source, root, root / CLIPS / name, settings=settings, num_threads=num_threads
@@ -180,16 +181,31 @@ def _prepare_source(
         crop_xyxy=writer.crop_xyxy,
         text_boxes=writer.text_boxes,
         damage=writer.reader.damage or lost,
+        files=files,
     )
-    write_text(state, record.model_dump_json())
+    # Not by pydantic, which refuses names that are no UTF-8.
+    write_text(state, json.dumps(record.model_dump()))
     return record
+
+
+def _state_of(source: Source) -> str:
+    """Changes with the files of a source and with what is known of it, not with their place."""
+    known = source.name, source.label, source.split, source.group, source.picture_fps
+    digest = hashlib.sha256(repr((*known, source.is_one_clip, source.boxes)).encode())
+    for path in (*source.files, *filter(None, source.masks or ())):
+        try:
+            status = path.stat()
+            digest.update(f"{status.st_size}/{status.st_mtime_ns};".encode())
+        except OSError:
+            digest.update(b"missing;")
+    return digest.hexdigest()[:32]
 
 
 def _earlier(state: Path, root: Path) -> SourceRecord | None:
     """A record whose clips are all there; of a damaged source none, as it may be mended now."""
     try:
-        record = SourceRecord.model_validate_json(state.read_bytes())
-    except (OSError, ValidationError):
+        record = SourceRecord.model_validate(json.loads(state.read_bytes()))
+    except (OSError, ValueError, RecursionError):  # not there, or damaged
         return None
     if record.damage or not all((root / clip.path).is_file() for clip in record.clips):
         return None

@@ -65,6 +65,8 @@ class SourceRecord(BaseModel):
     """What was blackened."""
     damage: str = ""
     """Why the source was not read to its end."""
+    files: str = ""
+    """Hash of what the source was made of, to see whether it has changed since."""
 
 
 @dataclass(frozen=True)

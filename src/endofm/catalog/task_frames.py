@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,19 @@ FRAMES = "frames"
 MASKS = "masks"
 BOXES = "boxes.json"
 _LESION, _OTHER = np.uint8(255), np.uint8(0)
+_MOST_BYTES = 180
+"""Of a name; file systems take 255, and what is being written has a longer one."""
 _KEPT = frozenset({".jpg", ".jpeg", ".png"})
 """Files that every reader takes: copied, not written anew."""
 
 
 def sequence_name(name: str) -> str:
     """What the folder of a source's frames is called: sequences lie side by side."""
-    return name.replace("/", "+")  # which no safe name holds
+    flat = name.replace("/", "+")  # which no safe name holds
+    if len(flat.encode()) <= _MOST_BYTES:
+        return flat
+    cut = flat.encode()[:_MOST_BYTES].decode(errors="ignore")
+    return f"{cut}-{hashlib.sha256(flat.encode()).hexdigest()[:8]}"
 
 
 def takes_part(source: Source, found: Found) -> bool:
@@ -58,9 +66,13 @@ def write_task_frames(
     """
     lost: list[str] = []
     folder = sequence_name(name)
-    with replacing(root / FRAMES / folder) as frames, replacing(root / MASKS / folder) as masks:
+    with ExitStack() as stack:
+        frames = stack.enter_context(replacing(root / FRAMES / folder))
         frames.mkdir()
-        masks.mkdir()
+        masks = frames
+        if source.masks:  # a folder without any is taken for a mistake
+            masks = stack.enter_context(replacing(root / MASKS / folder))
+            masks.mkdir()
         for number, picture in _known(source):
             path = frames / _file_name(number, picture, is_changed=bool(black_boxes))
             try:
@@ -72,8 +84,6 @@ def write_task_frames(
             except DataError as error:
                 lost.append(str(error))
                 path.unlink(missing_ok=True)
-    if not source.masks:
-        shutil.rmtree(root / MASKS / folder)
     return f"{lost[0]} ({len(lost)} frames in all)" if lost else ""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from endofm.data.dividing import check_groups
 from endofm.data.label_sources import SPLITS
-from endofm.data.video_search import frame_files, natural_key
+from endofm.data.video_search import frame_files, is_folder, natural_key
 from endofm.errors import DataError
 
 SEQUENCE_LIST = "sequences.csv"
@@ -248,7 +248,7 @@ def _child(folder: Path, names: Collection[str]) -> Path | None:
 def _subfolders(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
-            names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
+            names = [e.name for e in entries if is_folder(e) and not e.name.startswith(".")]
     except OSError as error:
         raise _cannot_list(folder, error) from error
     return [folder / name for name in sorted(names)]

@@ -46,8 +46,16 @@ def frame_files(folder: Path) -> list[Path]:
         OSError: The folder cannot be listed.
     """
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if not entry.is_dir()]
+        names = [entry.name for entry in entries if not is_folder(entry)]
     return [folder / name for name in sorted(_visible(names, IMAGE_SUFFIXES), key=natural_key)]
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; a link that leads in a circle is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _videos_below(root: Path) -> Iterator[Path]:
