@@ -199,3 +199,38 @@ def test_pictures_of_a_second_are_known_in_a_video_of_them(tmp_path: Path) -> No
     assert all(np.array_equal(one, frame) for one, frame in zip(shown, frames, strict=True))
     again = pictures_at(found.second.source, [time_s + found.offset_s for time_s in found.times_s])
     assert max(np.abs(a.astype(int) - b).mean() for a, b in zip(shown, again, strict=True)) < 8
+
+
+def test_damaged_hashes_are_made_anew(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "v.mp4", footage(0))
+    write(tmp_path / "b" / "w.mp4", footage(0))
+    roots, cache = (tmp_path / "a", tmp_path / "b"), tmp_path / "cache"
+    found = overlapping(*roots, cache=cache)
+    (kept, _) = sorted(cache.iterdir())
+    whole = kept.read_bytes()
+    np.save(tmp_path / "array.npy", np.zeros(4))
+    np.savez(tmp_path / "short.npz", words=np.zeros((3, 4), np.uint64), times_s=np.zeros(2))
+    np.savez(tmp_path / "text.npz", words=np.array(["a"] * 8), times_s=np.zeros(2))
+    others = [(tmp_path / name).read_bytes() for name in ("array.npy", "short.npz", "text.npz")]
+    flipped = whole[:150] + bytes(255 - byte for byte in whole[150:160]) + whole[160:]
+    for damaged in (b"", whole[:300], flipped, *others):
+        kept.write_bytes(damaged)
+        assert overlapping(*roots, cache=cache) == found
+
+
+def test_links_to_nothing_are_told_and_pairs_known_by_name_alone_are_shown(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / name / "patient-0001.mp4", [np.zeros((40, 48, 3), np.uint8)] * 9)
+        (tmp_path / name / "gone.mp4").symlink_to("nowhere")
+        (tmp_path / name / "circle.mp4").symlink_to("circle.mp4")
+    words = [str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "out")]
+    assert run(["data", "audit", *words, "--num-workers", "0"]) == 1
+    assert "none of its frames could be compared" in (tmp_path / "out" / "audit.html").read_text()
+
+
+@pytest.mark.parametrize("text", ["", "foo\n", "path\na\0b\n", "path\ncircle\n"])
+def test_a_list_that_excludes_nothing_by_mistake_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "exclude.csv").write_text(text)
+    with pytest.raises(DataError, match="write it with: endofm data audit"):
+        read_excluded(tmp_path / "exclude.csv")

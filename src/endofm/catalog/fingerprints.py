@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,17 @@ STEP_S = 0.25
 """Between frames that are hashed: what a camera sees an eighth of a second apart is much alike."""
 _LEAST = 8
 """Frames of a video that are hashed at least, if it has them."""
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What comes of hashes that are not there, or damaged."""
 _VERSION = 2
 
 
@@ -43,11 +56,16 @@ class Fingerprint:
 
 def fingerprint(source: Source, *, cache: Path) -> Fingerprint:
     """Hash a video's frames, or read them from ``cache``, a folder, if it has not changed since."""
-    kept = cache / f"{_key(source)}.npz"
     try:
-        with np.load(kept, allow_pickle=False) as file:
-            return Fingerprint(file["words"].reshape(-1, NUM_WORDS), file["times_s"])
-    except (OSError, ValueError, KeyError, EOFError):  # not there, or damaged
+        kept = cache / f"{_key(source)}.npz"
+    except OSError as error:  # a link to nothing, or in a circle
+        problem = f"{error.filename} cannot be read: {error.strerror}"
+        return Fingerprint(np.empty((0, NUM_WORDS), np.uint64), np.empty(0), problem)
+    except RuntimeError as error:
+        return Fingerprint(np.empty((0, NUM_WORDS), np.uint64), np.empty(0), str(error))
+    try:
+        return _read(kept)
+    except _UNREADABLE:
         pass
     words, times_s = [], []
     try:
@@ -62,6 +80,17 @@ def fingerprint(source: Source, *, cache: Path) -> Fingerprint:
     with replacing(kept) as draft:
         np.savez(draft, words=result.words, times_s=result.times_s)
     return result
+
+
+def _read(path: Path) -> Fingerprint:
+    # Opened here, since numpy leaves a file open that it cannot read.
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        words, times_s = file["words"], file["times_s"]
+    if words.dtype != np.uint64 or words.shape != (len(times_s), NUM_WORDS):
+        raise ValueError("the hashes are not those of frames")
+    if times_s.dtype != np.float64 or times_s.ndim != 1 or not np.isfinite(times_s).all():
+        raise ValueError("the times are none")
+    return Fingerprint(words, times_s)
 
 
 def hashed_times(num_frames: int, fps: float) -> NDArray[np.float64]:

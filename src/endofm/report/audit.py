@@ -107,6 +107,8 @@ def write_audit_page(
 
 
 def _row(side: Side) -> Row:
+    if not side.times_s:  # known by its name alone
+        return Row(side, (), "none of its frames could be compared")
     times_s = [side.times_s[place] for place in spread(len(side.times_s), NUM_FRAMES)]
     try:
         frames = side.read(times_s)
