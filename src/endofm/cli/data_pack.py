@@ -76,6 +76,8 @@ def _scan(arguments: Arguments) -> Scan:
         )
     num_skipped = len(found.skipped)
     num_videos = num_skipped + len(found.videos)
+    if not num_videos:
+        raise DataError(f"{arguments.source}: lists no video", "name another list or folder")
     if not found.videos or num_skipped > arguments.max_skipped_share * num_videos:
         raise DataError(
             f"{num_skipped} of {num_videos} videos cannot be used; "
