@@ -1,4 +1,5 @@
 import hashlib
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from endofm.catalog.all_sets import CARDS, card_named, find_set
 from endofm.catalog.card import Found, Source
 from endofm.catalog.cholect45 import FOLDS, split_of_video
 from endofm.catalog.fixed_split import split_of
+from endofm.catalog.layout import table
 from endofm.errors import ConfigError, DataError
 from tests.catalog import public_layouts
 from tests.catalog.public_layouts import LAYOUTS, SUN_NAMES
@@ -217,3 +219,14 @@ def test_polypdiag_passes_over_what_macos_leaves_beside_its_lists(tmp_path: Path
     (folder,) = tmp_path.rglob("splits")
     (folder / "._train.txt").write_bytes(b"\0\5\x16\7")
     assert find_set(CARDS["polypdiag"], tmp_path).sources
+
+
+def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.csv"
+    path.write_text(f"a;b\n{'x' * 200_000}\n")
+    with pytest.raises(DataError, match=r"metadata.csv: is no table \(field larger"):
+        table(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="is not a regular file"):
+        table(path)

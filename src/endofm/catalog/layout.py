@@ -62,10 +62,15 @@ def table(path: Path) -> list[dict[str, str]]:
     if not lines:
         return []
     divider = max(",;\t", key=lines[0].count)
-    rows = csv.reader(lines, delimiter=divider)
-    header = [name.strip().casefold() for name in next(rows)]
+    try:
+        rows = list(csv.reader(lines, delimiter=divider))
+    except csv.Error as error:
+        raise DataError(
+            f"{path}: is no table ({error})", "copy the file again from its source"
+        ) from None
+    header = [name.strip().casefold() for name in rows[0]]
     result = []
-    for number, cells in enumerate(rows, start=2):
+    for number, cells in enumerate(rows[1:], start=2):
         if len(cells) > len(header):
             raise DataError(
                 f"{path} row {number}: has {len(cells)} cells where the header has {len(header)}",

@@ -94,6 +94,8 @@ def read_small(path: Path, *, most_bytes: int = MAX_FILE_BYTES) -> bytes:
         DataError: It cannot be read, or is larger.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: is not a regular file", "leave it out")
         with path.open("rb") as file:
             data = file.read(most_bytes + 1)
     except OSError as error:
