@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from endofm.files import append_text, replacing, write_text
+from endofm.errors import DataError
+from endofm.files import append_text, draft_of, replacing, working_alone, write_text
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -87,3 +88,19 @@ def test_others_may_read_what_is_written_as_they_may_any_file(tmp_path: Path) ->
         assert written.stat().st_mode == usual.stat().st_mode
     assert (tmp_path / "folder").stat().st_mode & 0o100
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "single.bin", "usual"]
+
+
+def test_one_alone_works_in_a_folder_and_finds_no_drafts(tmp_path: Path) -> None:
+    kept = tmp_path / "deep" / ".my.part.txt"
+    for path in (draft_of(tmp_path / "deep" / "a b.mp4"), kept):
+        write_text(path, "half")
+    with working_alone(tmp_path, lock=".lock"):
+        assert list((tmp_path / "deep").iterdir()) == [kept]
+        with (
+            pytest.raises(DataError, match="another process"),
+            working_alone(tmp_path, lock=".lock"),
+        ):
+            pass
+    assert list(tmp_path.iterdir()) == [tmp_path / "deep"]
+    with working_alone(tmp_path, lock=".lock"):
+        pass

@@ -2,11 +2,18 @@
 
 import csv
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from endofm.errors import DataError
+
+_DRAFT = re.compile(r"\..*\.\d+\.part(\..*)?", re.DOTALL)
 
 
 @contextmanager
@@ -17,7 +24,7 @@ def replacing(path: Path) -> Iterator[Path]:
     ``path`` stays as it was. The temporary name keeps the suffix, which writers go by.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    draft = draft_of(path)
     _remove(draft)
     try:
         yield draft
@@ -31,6 +38,45 @@ def replacing(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError):
             name_file(error, path)
         raise
+
+
+def draft_of(path: Path) -> Path:
+    """Where this process writes what becomes ``path``."""
+    return path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+
+
+@contextmanager
+def working_alone(folder: Path, *, lock: str) -> Iterator[None]:
+    """Keep other processes from a folder; drafts that a killed one left in it are removed.
+
+    Args:
+        folder: Where this process alone is to write.
+        lock: Name of a file there.
+
+    Raises:
+        DataError: Another process is at work there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    held = FileLock(folder / lock, blocking=False)
+    try:
+        held.acquire()
+    except Timeout:
+        raise DataError(
+            f"{folder}: another process is at work there", "wait for it, or write elsewhere"
+        ) from None
+    try:
+        _remove_drafts(folder)
+        yield
+    finally:
+        held.release()
+        (folder / lock).unlink(missing_ok=True)
+
+
+def _remove_drafts(root: Path) -> None:
+    for folder, inside, names in os.walk(root):
+        for name in filter(_DRAFT.fullmatch, [*inside, *names]):
+            _remove(Path(folder, name))
+        inside[:] = [name for name in inside if not _DRAFT.fullmatch(name)]
 
 
 def append_text(path: Path, text: str) -> None:

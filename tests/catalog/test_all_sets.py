@@ -109,6 +109,15 @@ def test_kvasir_capsule_puts_boxes_around_corners(tmp_path: Path) -> None:
     assert "stills/04a78ef00c5245e0_11" not in found
 
 
+@pytest.mark.parametrize("corner", ["1e400", "nan", "left"])
+def test_corners_that_are_none_are_refused(corner: str, tmp_path: Path) -> None:
+    public_layouts.kvasir_capsule(tmp_path)
+    path = next(tmp_path.rglob("metadata.csv"))
+    path.write_text(path.read_text().replace(";Polyp;20;", f";Polyp;{corner};", 1))
+    with pytest.raises(DataError, match=r"metadata.csv row 2: .* are not four corners"):
+        find_set(CARDS["kvasir-capsule"], tmp_path)
+
+
 def test_cholect45_has_the_official_folds(tmp_path: Path) -> None:
     found = found_in("cholect45", tmp_path)
     assert {name: one.split for name, one in found.items()} == {

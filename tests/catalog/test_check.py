@@ -136,3 +136,10 @@ def test_errors_give_exit_status_1_and_foreign_folders_2(
         check_set(tmp_path / "none")
     public_layouts.cvc_clinicvideodb(tmp_path / "raw")
     assert check_set(tmp_path / "raw").counts["videos"] == 2
+
+
+def test_a_list_of_nothing_is_an_error(tmp_path: Path) -> None:
+    video(tmp_path / "a.mp4")
+    (tmp_path / "clips.csv").write_text("path,num_frames,fps,height,width\n")
+    (found,) = check_set(tmp_path).problems
+    assert (found.kind, found.what) == ("list", "lists no video")

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ from endofm.data.images import read_image
 from endofm.data.manifests import read_clip_list, scan
 from endofm.data.video import open_video, write_video
 from endofm.errors import DataError, VideoError
-from endofm.files import write_text
+from endofm.files import working_alone, write_text
 from tests.catalog import public_layouts
 from tests.catalog.public_layouts import LAYOUTS, picture, video
 
@@ -305,3 +306,51 @@ def test_boxes_without_masks_leave_no_folder_that_a_check_takes_for_masks(tmp_pa
     prepared("ldpolypvideo", tmp_path / "in", tmp_path / "out")
     assert not (tmp_path / "out" / "masks").exists()
     assert check_set(tmp_path / "out").num_errors == 0
+
+
+def test_what_a_killed_process_left_is_removed_or_made_anew(tmp_path: Path) -> None:
+    public_layouts.cvc_clinicvideodb(tmp_path / "in")
+    root = tmp_path / "out"
+    prepared("cvc-clinicvideodb", tmp_path / "in", root)
+    whole = files_below(root)
+    clip = next((root / "clips").rglob("*.mp4"))
+    (clip.parent / ".0007.4711.part.mp4").write_bytes(b"half")
+    (root / "frames" / ".x.4711.part").mkdir()
+    (root / "frames" / ".x.4711.part" / "1.png").touch()
+    clip.write_bytes(clip.read_bytes()[:100])
+    prepared("cvc-clinicvideodb", tmp_path / "in", root)
+    assert list(files_below(root)) == list(whole)
+    assert clip.stat().st_size > 100
+
+
+def test_what_was_made_of_a_source_that_is_gone_goes_too(tmp_path: Path) -> None:
+    origin, root = tmp_path / "in", tmp_path / "out"
+    video(origin / "a.mp4", num_frames=60)
+    gone = video(origin / "b.mp4")
+    prepared("own", origin, root, clip_frames=30)
+    assert len(list((root / "clips").rglob("*.mp4"))) == 3
+    video(origin / "a.mp4", num_frames=30)
+    gone.unlink()
+    prepared("own", origin, root, clip_frames=30)
+    assert list((root / "clips").rglob("*.mp4")) == [root / "clips" / "a" / "0000.mp4"]
+
+
+def test_two_cannot_prepare_to_one_folder_at_once(tmp_path: Path) -> None:
+    origin, root = tmp_path / "in", tmp_path / "out"
+    video(origin / "a.mp4")
+    prepared("own", origin, root)
+    with (
+        working_alone(root, lock=".prepare/lock"),
+        pytest.raises(DataError, match="another process is at work"),
+    ):
+        prepared("own", origin, root)
+
+
+def test_videos_that_differ_in_the_suffix_alone_are_both_taken(tmp_path: Path) -> None:
+    origin, root = tmp_path / "in", tmp_path / "out"
+    video(origin / "a.mp4")
+    shutil.copyfile(origin / "a.mp4", origin / "a.mov")
+    prepared("own", origin, root)
+    listed = read_clip_list(root / "clips.csv")
+    assert [one.path.parent.name for one in listed] == ["a.mov", "a.mp4"]
+    assert {one.group for one in listed} == {"a"}

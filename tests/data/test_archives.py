@@ -204,3 +204,43 @@ def test_archives_too_deep_are_told(tmp_path: Path, capsys: pytest.CaptureFixtur
         inner = zip_of(tmp_path / f"{number}.zip", {f"{number + 1}.zip": inner.read_bytes()})
     assert run(["data", "unpack", str(inner), "--to", str(tmp_path / "out")]) == 0
     assert "3/4.zip: lies in 3 archives" in capsys.readouterr().out
+
+
+def test_a_folder_beside_an_archive_is_not_taken_for_its_contents(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inner = zip_of(tmp_path / "case1.zip", {"b.txt": b"2"})
+    outer = zip_of(tmp_path / "o.zip", {"case1/a.txt": b"1", "case1.zip": inner.read_bytes()})
+    command = ["data", "unpack", str(outer), "--to", str(tmp_path / "out")]
+    for _ in range(2):
+        assert run(command) == 2
+        assert "case1, which is there already; rename" in capsys.readouterr().err
+    (tmp_path / "out" / "o" / "case1.zip").rename(tmp_path / "out" / "o" / "case2.zip")
+    for num_files in (1, 0):
+        assert run(command) == 0
+        assert f"{num_files} files of 2 archives" in capsys.readouterr().out
+    assert (tmp_path / "out" / "o" / "case2" / "b.txt").read_bytes() == b"2"
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    archive = zip_of(tmp_path / "a.zip", {"x": b"1"})
+    left = tmp_path / "out" / ".a.4711.part"
+    left.mkdir(parents=True)
+    (left / "x").write_bytes(b"half")
+    assert run(["data", "unpack", str(archive), "--to", str(tmp_path / "out")]) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("members", [{"a": b"1", "a/b": b"2"}, {"a/b": b"2", "a": b"1"}])
+def test_a_file_below_a_file_is_refused(
+    kind: str, members: dict[str, bytes], tmp_path: Path
+) -> None:
+    archive = MAKERS[kind](tmp_path / kind, members)
+    with pytest.raises(DataError, match="which are one file on some systems"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_a_name_too_long_is_told(kind: str, tmp_path: Path) -> None:
+    archive = MAKERS[kind](tmp_path / kind, {"x" * 300: b"1"})
+    with pytest.raises(DataError, match="a name that is too long for this disk"):
+        unpack(archive, tmp_path / "out")

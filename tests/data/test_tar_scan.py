@@ -56,8 +56,10 @@ def test_shards_of_others_become_a_store(tmp_path: Path, video_bytes: bytes) -> 
             file_member("sub/a.json", about),
             file_member("sub/a.front.MP4", video_bytes),
             file_member("sub/a.cls", b"1"),
-            file_member("b.json", b"{broken"),
+            file_member("b.json", b"[1, 2]"),
             file_member("b.mp4", video_bytes),
+            file_member("c.json", b"{broken"),
+            file_member("c.mp4", video_bytes),
         ],
     )
     found = index_shards(tmp_path)
@@ -65,15 +67,23 @@ def test_shards_of_others_become_a_store(tmp_path: Path, video_bytes: bytes) -> 
     names = [Path("sub/a.front.MP4"), Path("b.mp4"), Path(long_name)]
     assert [found.index.video(n).path for n in range(len(found.index))] == names
     first = found.index.video(0)
-    assert (first.label, first.group, first.split) == ("polyp", "p1", "")
+    assert (first.label, first.group, first.split) == ("polyp", "p1", "3")
     assert (first.num_frames, first.fps, first.height, first.width) == (40, 25.0, 48, 64)
     assert found.index.video(1).label == ""
-    assert [str(item.path.name) for item in found.skipped] == ["bad.mp4"]
-    assert "x-10.tar: bad.mp4 is not a video" in found.skipped[0].reason
+    assert [str(item.path.name) for item in found.skipped] == ["c.mp4", "bad.mp4"]
+    assert "x-2.tar: c.json is not JSON" in found.skipped[0].reason
+    assert "x-10.tar: bad.mp4 is not a video" in found.skipped[1].reason
     found.index.write(tmp_path / INDEX)
     for clip in StoredClips(open_store(str(tmp_path)), clip_frames=150, target_fps=25.0):
         assert clip.stored is not None
         assert clip.stored.read() == video_bytes
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path, video_bytes: bytes) -> None:
+    one = file_member("a.mp4", video_bytes)
+    write_tar(tmp_path / "x.tar", [one, file_member("a.json", b"{}"), one])
+    with pytest.raises(DataError, match=r"x.tar: holds 'a.mp4' twice"):
+        index_shards(tmp_path)
 
 
 def test_our_own_shards_are_indexed_as_when_they_were_packed(videos: Path, tmp_path: Path) -> None:

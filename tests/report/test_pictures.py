@@ -2,12 +2,13 @@ import base64
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from endofm.errors import RunError
-from endofm.report.pictures import Strip, read_attention, read_views
+from endofm.report.pictures import Strip, read_attention, read_views, thumbnail
 from tests.report.builder import add_figures, soft_frames
 
 
@@ -156,3 +157,15 @@ def test_attention_must_fit_its_frames(tmp_path: Path, attention: np.ndarray | N
     )
     with pytest.raises(RunError, match=r"attention of shape|attention is not finite"):
         read_attention(path)
+
+
+@pytest.mark.parametrize("size_hw", [(2, 9000), (9000, 2), (240, 320), (1, 1)])
+def test_thumbnails_keep_their_bounds(size_hw: tuple[int, int]) -> None:
+    data = thumbnail(np.zeros((*size_hw, 3), np.uint8), height_px=96)
+    picture = cv2.imdecode(
+        np.frombuffer(base64.b64decode(data.split(",")[1]), np.uint8), cv2.IMREAD_COLOR
+    )
+    assert picture is not None
+    height, width = picture.shape[:2]
+    assert 1 <= height <= 96
+    assert 1 <= width <= 4 * 96

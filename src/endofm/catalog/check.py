@@ -81,12 +81,16 @@ def _videos(
     progress: Progress | None,
 ) -> Iterator[Problem]:
     listed: list[Video] = []
-    try:
-        if (root / CLIP_LIST).is_file():
+    if (root / CLIP_LIST).is_file():
+        try:
             listed = read_clip_list(root / CLIP_LIST)
-    except DataError as error:
-        yield Problem.of(error, "list", root / CLIP_LIST)
-        return
+        except DataError as error:
+            yield Problem.of(error, "list", root / CLIP_LIST)
+            return
+        if not listed:
+            cure = "write the list anew, or remove it"
+            yield Problem("list", str(root / CLIP_LIST), "lists no video", cure)
+            return
     videos: list[Path | Video] = [*listed] if listed else [*find_videos(root)]
 
     def check(video: Path | Video) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from endofm.catalog.hyper_kvasir import TERMS
 from endofm.catalog.layout import folders, pictures, table, videos
 from endofm.data.boxed_found import FoundBox
 from endofm.data.video_search import natural_key
+from endofm.errors import DataError
 
 NAME = "kvasir-capsule"
 CLASSES = (
@@ -87,19 +89,27 @@ def _boxes(root: Path) -> dict[str, tuple[FoundBox, ...]]:
         for name in sorted(files, key=natural_key):
             if name.casefold() != "metadata.csv":
                 continue
-            for row in table(folder / name):
-                box = _box(row)
+            for number, row in enumerate(table(folder / name), start=2):
+                box = _box(row, where=f"{folder / name} row {number}")
                 stem = Path(row.get("filename", "")).stem.casefold()
                 if box and stem:
                     boxes[stem] = (*boxes.get(stem, ()), box)
     return boxes
 
 
-def _box(row: Mapping[str, str]) -> FoundBox | None:
-    try:
-        corners = [float(row[name]) for name in _CORNERS]
-    except (KeyError, ValueError):  # most stills have none
+def _box(row: Mapping[str, str], *, where: str) -> FoundBox | None:
+    cells = [row.get(name, "").strip() for name in _CORNERS]
+    if not any(cells):  # most stills have none
         return None
+    try:
+        corners = [float(cell) for cell in cells]
+    except ValueError:
+        corners = [math.nan]
+    if not all(map(math.isfinite, corners)):
+        raise DataError(
+            f"{where}: {', '.join(cells)} are not four corners",
+            "copy the file again from its source",
+        )
     x, y = corners[::2], corners[1::2]
     return FoundBox((min(x), min(y), max(x), max(y)), row.get("finding_class", ""))
 

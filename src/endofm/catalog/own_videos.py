@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from endofm.catalog.card import Card, Found, Source
@@ -23,8 +25,9 @@ def find_own_videos(root: Path) -> Found:
     """
     if (listed := root / CLIP_LIST).is_file():
         return Found(tuple(_listed(video, root) for video in read_clip_list(listed)))
-    paths = find_videos(root)
-    return Found(tuple(_source(path, root) for path in paths))
+    sources = [_source(path, root) for path in find_videos(root)]
+    times = Counter(source.name for source in sources)
+    return Found(tuple(one if times[one.name] == 1 else _with_suffix(one) for one in sources))
 
 
 def _source(path: Path, root: Path) -> Source:
@@ -34,6 +37,12 @@ def _source(path: Path, root: Path) -> Source:
     name = (relative if is_folder else relative.with_suffix("")).as_posix()
     group = relative.parts[0] if len(relative.parts) > 1 else name
     return Source(name, _files(path), picture_fps=FPS if is_folder else None, group=group)
+
+
+def _with_suffix(source: Source) -> Source:
+    """A video by all of its file's name, as another differs in the suffix alone."""
+    suffix = source.files[0].suffix if source.is_video_file else ""
+    return replace(source, name=source.name + suffix)
 
 
 def _listed(video: Video, root: Path) -> Source:

@@ -16,8 +16,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -28,9 +29,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from endofm.catalog.card import Card, Found, Source
 from endofm.catalog.prepare_settings import PrepareSettings
 from endofm.catalog.safe_names import safe_names
-from endofm.catalog.source_clips import ClipWriter, SourceRecord
+from endofm.catalog.source_clips import CLIP_FILE, ClipRecord, ClipWriter, SourceRecord
 from endofm.catalog.task_frames import (
     FRAMES,
+    MASKS,
     sequence_name,
     takes_part,
     write_task_frames,
@@ -39,7 +41,7 @@ from endofm.catalog.task_frames import (
 from endofm.catalog.workers import in_processes
 from endofm.data.manifests import CLIP_LIST, Video, write_clip_list
 from endofm.errors import DataError
-from endofm.files import write_table, write_text
+from endofm.files import working_alone, write_table, write_text
 
 PREPARED = "PREPARED.json"
 SOURCES = "sources.csv"
@@ -92,26 +94,28 @@ def prepare(
         What ``PREPARED.json`` says.
 
     Raises:
-        DataError: ``root`` holds something else, or lies in ``origin`` or around it.
+        DataError: ``root`` holds something else, lies in ``origin`` or around it, or another
+            process is at work there.
         VideoError: A clip cannot be written, for example because the disk is full.
     """
     _check_places(origin, root)
     _begin(root, Plan(set=card.name, settings=settings))
-    names = safe_names([source.name for source in found.sources])
-    jobs = [
-        _Job(name, source, with_frames=settings.frames and takes_part(source, found))
-        for name, source in zip(names, found.sources, strict=True)
-    ]
-    threads = max((os.cpu_count() or 1) // min(max(num_workers, 1), len(jobs)), 1)
-    work = partial(
-        _prepare_source, origin=origin, root=root, settings=settings, num_threads=threads
-    )
-    records: list[SourceRecord] = []
-    for record in in_processes(work, jobs, num_workers=min(num_workers, len(jobs))):
-        records.append(record)
-        if progress:
-            progress(len(records), len(jobs))
-    return _finish(card, found, names, records, root=root, settings=settings)
+    with working_alone(root, lock=f"{_STATE}/lock"):
+        names = safe_names([source.name for source in found.sources])
+        jobs = [
+            _Job(name, source, with_frames=settings.frames and takes_part(source, found))
+            for name, source in zip(names, found.sources, strict=True)
+        ]
+        threads = max((os.cpu_count() or 1) // min(max(num_workers, 1), len(jobs)), 1)
+        work = partial(
+            _prepare_source, origin=origin, root=root, settings=settings, num_threads=threads
+        )
+        records: list[SourceRecord] = []
+        for record in in_processes(work, jobs, num_workers=min(num_workers, len(jobs))):
+            records.append(record)
+            if progress:
+                progress(len(records), len(jobs))
+        return _finish(card, found, names, records, root=root, settings=settings)
 
 
 def _check_places(origin: Path, root: Path) -> None:
@@ -207,9 +211,16 @@ def _earlier(state: Path, root: Path) -> SourceRecord | None:
         record = SourceRecord.model_validate(json.loads(state.read_bytes()))
     except (OSError, ValueError, RecursionError):  # not there, or damaged
         return None
-    if record.damage or not all((root / clip.path).is_file() for clip in record.clips):
+    if record.damage or not all(_is_whole(root / clip.path, clip) for clip in record.clips):
         return None
     return record
+
+
+def _is_whole(path: Path, clip: ClipRecord) -> bool:
+    try:
+        return path.stat().st_size == clip.num_bytes
+    except OSError:
+        return False
 
 
 def _relative(source: Source, origin: Path) -> str:
@@ -227,6 +238,7 @@ def _finish(
     settings: PrepareSettings,
 ) -> dict[str, object]:
     clips = [(record, clip) for record in records for clip in record.clips]
+    _remove_unlisted(root, {root / clip.path for _, clip in clips}, names)
     if not clips and not (root / FRAMES).is_dir():
         reason = next((record.damage for record in records if record.damage), "")
         raise DataError(f"{root}: no clip could be made", reason or "all are too short")
@@ -273,6 +285,17 @@ def _finish(
     }
     write_text(root / PREPARED, json.dumps(summary, indent=1) + "\n")
     return summary
+
+
+def _remove_unlisted(root: Path, listed: Collection[Path], names: Sequence[str]) -> None:
+    """Remove what an earlier call made of a source that has become shorter since, or is gone."""
+    for path in (root / CLIPS).rglob("*.mp4"):
+        if path not in listed and CLIP_FILE.fullmatch(path.name):
+            path.unlink()
+    sequences = set(map(sequence_name, names))
+    for path in [*root.glob(f"{FRAMES}/*"), *root.glob(f"{MASKS}/*")]:
+        if path.name not in sequences:
+            shutil.rmtree(path)
 
 
 def _summary(

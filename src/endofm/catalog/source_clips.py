@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from endofm.data.frame_scaler import FrameScaler, PixelBox
 from endofm.data.video_writer import write_yuv_video
 
 LIMITS = Limits()
+CLIP_FILE = re.compile(r"\d{4,}\.mp4")
 
 
 class ClipRecord(BaseModel):
@@ -40,6 +42,7 @@ class ClipRecord(BaseModel):
     start_s: float
     """In the source, as the clip plays it."""
     sha256: str
+    num_bytes: int
     quality: dict[str, float]
     """See ``ClipQuality``."""
 
@@ -153,6 +156,7 @@ class ClipWriter:
 
     def _record(self, path: Path, start: int, frames: _Counted) -> ClipRecord:
         height, width = frames.size_hw
+        data = path.read_bytes()
         return ClipRecord(
             path=path.relative_to(self._root).as_posix(),
             num_frames=frames.num,
@@ -160,7 +164,8 @@ class ClipWriter:
             height=height,
             width=width,
             start_s=round(start / self.reader.fps, 3),
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            sha256=hashlib.sha256(data).hexdigest(),
+            num_bytes=len(data),
             quality=summarise(frames.measures, LIMITS).as_dict(),
         )
 

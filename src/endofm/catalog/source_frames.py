@@ -18,6 +18,9 @@ from endofm.data.video import open_video
 from endofm.data.video_info import playing_fps, resampled_indices
 from endofm.errors import VideoError
 
+SLOWEST_FPS = 0.01
+"""Frames a second below which a video's time stamps are damaged."""
+
 
 class SourceReader:
     """Reads a source from its beginning to its end, or to where it is damaged.
@@ -78,6 +81,11 @@ class SourceReader:
 
     def _ticks(self, times_s: NDArray[np.float64], source_fps: float) -> list[int]:
         self.num_frames = len(times_s)
+        if source_fps < SLOWEST_FPS:
+            raise VideoError(
+                f"{self._source.files[0]} claims {source_fps:.2g} frames a second",
+                hint="its time stamps are damaged: re-encode it",
+            )
         self.fps = playing_fps(source_fps, wanted_fps=self._wanted_fps)
         return resampled_indices(times_s, len(times_s) / source_fps, self.fps).tolist()
 

@@ -14,6 +14,7 @@ from endofm.cli.arguments import parse
 from endofm.config import Settings
 from endofm.data.archives import FOREIGN_SUFFIXES, archive_stem, unpack
 from endofm.errors import DataError
+from endofm.files import working_alone
 from endofm.progress import ProgressBar
 
 MAX_DEPTH = 3
@@ -39,12 +40,14 @@ def main(words: list[str]) -> None:
     queue = deque((path, arguments.to / path.relative_to(base).parent, 1) for path in waiting)
     too_deep: list[Path] = []
     num_files = done = 0
-    with ProgressBar("unpacking", total=len(queue), unit="archives") as bar:
+    with (
+        working_alone(arguments.to, lock=".unpack.lock"),
+        ProgressBar("unpacking", total=len(queue), unit="archives") as bar,
+    ):
         while queue:
             path, parent, depth = queue.popleft()
             folder = parent / (archive_stem(path) or path.name)
-            if not folder.exists():
-                num_files += unpack(path, folder)
+            num_files += unpack(path, folder)
             done += 1
             bar.set(done, done + len(queue))
             inner, more = _archives(folder)

@@ -19,13 +19,15 @@ from endofm.errors import DataError
 from endofm.files import replacing
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-FOREIGN_SUFFIXES = (".rar", ".7z")
+FOREIGN_SUFFIXES = (".rar", ".7z", ".zst")
 """Kinds that need a program of their own."""
 
 MOST_GROWTH = 100
 """Times its own size that an archive may hold; pictures and videos hardly shrink."""
 FREE_GROWTH_BYTES = 1 << 30
 """What any archive may hold."""
+UNPACKED = ".unpacked"
+"""An empty file in each folder that an archive was unpacked to."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -46,15 +48,25 @@ def archive_stem(path: Path) -> str | None:
 
 
 def unpack(archive: Path, folder: Path) -> int:
-    """Unpack to a folder that appears when all of it is there; how many files it holds.
+    """Unpack to a folder that appears when all of it is there; how many files were written.
+
+    A folder that an earlier call finished stays as it is.
 
     Raises:
         DataError: It is damaged, encrypted, or holds a link, a device, a name that leads out of
-            the folder, two names that differ by case alone, or absurdly much.
+            the folder, two names that are one file on some systems, or absurdly much; or the
+            folder is there and comes from elsewhere.
         OSError: The files cannot be written, for example because the disk is full.
     """
     if not archive.is_file():
         raise DataError(f"{archive}: is not a regular file", "leave it out, or mend the link")
+    if folder.exists():
+        if (folder / UNPACKED).is_file():
+            return 0
+        raise DataError(
+            f"{archive}: is to be unpacked to {folder}, which is there already",
+            "rename the archive or that folder",
+        )
     names: dict[str, str] = {}
     most_bytes = MOST_GROWTH * archive.stat().st_size + FREE_GROWTH_BYTES
     with replacing(folder) as draft, _damage(archive):
@@ -62,14 +74,21 @@ def unpack(archive: Path, folder: Path) -> int:
         for member in _members(archive, most_bytes=most_bytes):
             path = _inside(archive, member.name)
             other = names.setdefault(str(path).casefold(), member.name)
-            if other != member.name or (draft / path).exists():
+            if other != member.name or _is_taken(draft, path):
                 raise DataError(
                     f"{archive}: holds {other!r} and {member.name!r}, which are one file on some "
                     "systems",
                     "unpack it by hand and rename one of them",
                 )
             most_bytes -= _copy(archive, member, draft / path, most_bytes=most_bytes)
+        (draft / UNPACKED).touch()
     return len(names)
+
+
+def _is_taken(draft: Path, path: Path) -> bool:
+    """Whether a file is to lie where something is, or below what is a file."""
+    parents = (draft / parent for parent in path.parents)
+    return (draft / path).exists() or any(parent.is_file() for parent in parents)
 
 
 def _members(archive: Path, *, most_bytes: int) -> Iterator[_Member]:
@@ -174,6 +193,10 @@ def _damage(archive: Path) -> Iterator[None]:
         NotImplementedError,
         OSError,
     ) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise DataError(
+                f"{archive}: holds a name that is too long for this disk", "unpack it by hand"
+            ) from None
         # gzip and bz2 raise an OSError without a number; a wrong offset leads before the file.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise

@@ -94,7 +94,7 @@ def read_small(path: Path, *, most_bytes: int = MAX_FILE_BYTES) -> bytes:
         DataError: It cannot be read, or is larger.
     """
     try:
-        if path.exists() and not path.is_file():
+        if not path.is_file() and path.exists():  # a pipe would be waited for
             raise DataError(f"{path}: is not a regular file", "leave it out")
         with path.open("rb") as file:
             data = file.read(most_bytes + 1)

@@ -29,7 +29,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             that is not understood.
     """
     try:
-        if path.exists() and not path.is_file():
+        if not path.is_file() and path.exists():  # a pipe would be waited for
             raise VideoError(f"{path} is not a regular file", hint="name a picture file")
         data = path.read_bytes()
     except OSError as error:

@@ -233,7 +233,7 @@ def _check_room(to: Path, num_bytes: int) -> None:
     free = shutil.disk_usage(to).free
     if free < num_bytes:
         raise DataError(
-            f"{to}: {free / 1e9:.1f} GB free, but the shards need {num_bytes / 1e9:.1f} GB",
+            f"{to}: {free / 1e6:,.0f} MB free, but the shards need {num_bytes / 1e6:,.0f} MB",
             "make room, or name a --to on another disk",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -34,15 +35,15 @@ def index_shards(
     """Index the ``.tar`` files of a folder, in natural order; all of each is read.
 
     A member with a video's suffix is a video. ``label``, ``split`` and ``group`` are taken from the
-    ``.json`` of the same key where they are text there; the rest from the video itself.
+    ``.json`` of the same key where they are text or whole numbers; the rest from the video itself.
 
     Args:
         folder: Where the shards are.
         progress: Called with (shards done, shards altogether) after each shard.
 
     Raises:
-        DataError: There is no shard or no usable video, or a shard is damaged or holds what a
-            shard of videos has no need for, such as links.
+        DataError: There is no shard or no usable video, or a shard is damaged, holds what a
+            shard of videos has no need for, such as links, or two files of one name.
     """
     paths = sorted(folder.glob("*.tar"), key=lambda path: natural_key(path.name))
     if not paths:
@@ -84,11 +85,9 @@ def _videos_of(path: Path, shard: int) -> Iterator[PackedVideo | Skipped]:
             if name.suffix.lower() not in VIDEO_SUFFIXES:
                 continue
             about = by_name.get(f"{_key(name)}.json")
-            facts = {}
-            if about is not None and about.size <= _MAX_JSON_BYTES:
-                facts = _texts(read(about))
             data = read(member)
             try:
+                facts = _facts(about, read) if about else {}
                 video = _check(Path(name), data, facts)
             except VideoError as error:
                 yield Skipped(path / name, f"{path}: {error}")
@@ -113,6 +112,9 @@ def _members(path: Path) -> Sequence[tarfile.TarInfo]:
             f"{path}: cannot be read as an uncompressed tar file ({error})",
             "copy it again from its source, or decompress it",
         ) from None
+    times = Counter(member.name for member in members)
+    if twice := next((name for name, num in times.items() if num > 1), None):
+        raise DataError(f"{path}: holds {twice!r} twice", "pack the shard anew, each name once")
     return members
 
 
@@ -137,14 +139,21 @@ def _key(name: PurePosixPath) -> str:
     return str(name.with_name(name.name.split(".")[0])) if name.name.split(".")[0] else str(name)
 
 
-def _texts(data: bytes) -> dict[str, str]:
-    try:
-        facts = json.loads(data)
-    except (ValueError, RecursionError):
+def _facts(about: tarfile.TarInfo, read: Callable[[tarfile.TarInfo], bytes]) -> dict[str, str]:
+    """Label, split and group in the file about a video."""
+    if about.size > _MAX_JSON_BYTES:
         return {}
+    try:
+        facts = json.loads(read(about))
+    except (ValueError, RecursionError):
+        raise VideoError(f"{about.name} is not JSON", hint="mend it in its source") from None
     known = facts if isinstance(facts, dict) else {}
-    texts = {name: known[name] for name in TEXT_COLUMNS if isinstance(known.get(name), str)}
-    return {name: _writable(text) for name, text in texts.items()}
+    found = ((name, known.get(name)) for name in TEXT_COLUMNS)
+    return {
+        name: _writable(str(value))
+        for name, value in found
+        if isinstance(value, str | int) and not isinstance(value, bool)
+    }
 
 
 def _writable(text: str) -> str:

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from endofm.errors import VideoError
+from endofm.files import draft_of
 
 
 def write_video(
@@ -83,7 +84,7 @@ def _video_at(
 ) -> Iterator[tuple[OutputContainer, VideoStream]]:
     """A file beside ``path`` to encode into, which takes its name once all is well."""
     # In the same folder, so that it can be renamed; hidden, so that no search finds it.
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part").absolute()
+    partial = draft_of(path).absolute()
     try:
         with _write_errors(path):
             container = av.open(

@@ -23,6 +23,8 @@ from endofm.errors import RunError
 NUM_HEADS_SHOWN = 3
 FULL_COLOUR_TIMES = 2
 """Even attention is left without colour rather than blown up until it looks like a choice."""
+MOST_ASPECT = 4
+"""Width of a thumbnail over the height asked for."""
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 
 
@@ -146,10 +148,11 @@ def frame_strip(frames: np.ndarray, label: str) -> Strip:
 
 
 def thumbnail(frame: np.ndarray, *, height_px: int = 96) -> str:
-    """A frame (H, W, 3) uint8 as a small picture, a data URI."""
+    """A frame (H, W, 3) uint8 as a small picture, a data URI; a strip is not so high."""
     height, width = frame.shape[:2]
-    wide = max(round(width * height_px / height), 1)
-    small = cv2.resize(np.ascontiguousarray(frame), (wide, height_px), interpolation=cv2.INTER_AREA)
+    scale = min(height_px / height, MOST_ASPECT * height_px / width)
+    size_wh = max(round(width * scale), 1), max(round(height * scale), 1)
+    small = cv2.resize(np.ascontiguousarray(frame), size_wh, interpolation=cv2.INTER_AREA)
     return frame_strip(small[None].astype(np.uint8, copy=False), "").frames[0]
 
 
