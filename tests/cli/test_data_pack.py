@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from endofm.cli import data_pack, run
+from endofm.data.packing_folder import PackingFolder
 from endofm.data.shards import open_store
 from tests.cli.conftest import Outcome
 from tests.data.clip_stores import write_videos
@@ -74,6 +75,21 @@ def test_an_interruption_tells_what_is_kept(
         f"interrupted: 1 finished shards are kept in {tmp_path / 's'}; "
         "go on with the same command\n"
     )
+
+
+def test_a_packing_that_was_killed_just_before_its_end_goes_on(
+    endofm: Endofm, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: PackingFolder) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PackingFolder, "finish", killed)
+    assert endofm("data", "pack", videos, "--to", tmp_path / "s").status == 130
+    monkeypatch.undo()
+    outcome = endofm("data", "index", tmp_path / "s", "--overwrite")
+    assert "go on with the same endofm data pack" in outcome.err
+    assert endofm("data", "pack", videos, "--to", tmp_path / "s").status == 0
+    assert "finished clip store" in endofm("data", "pack", videos, "--to", tmp_path / "s").err
 
 
 def test_packing_leaves_out_what_is_excluded_and_says_how_to_train(

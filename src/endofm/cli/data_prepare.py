@@ -67,6 +67,8 @@ def _tell(summary: dict[str, object], root: Path) -> None:
     assert isinstance(dropped, dict)
     for reason, num in dropped.items():
         print(f"left out: {num} frames, {reason.replace('_', ' ')}")
+    if num := counts["sources_with_writing"]:
+        print(f"blackened: what looks like writing in {num} of {counts['sources']} videos")
     if num := counts["damaged_sources"]:
         print(f"not read to the end: {num} videos, see {root / SKIPPED}")
     print(

@@ -59,7 +59,8 @@ class PackingFolder:
 
     def refuse_if_finished(self) -> None:
         """Raise ``DataError`` where a store is complete."""
-        if (self.path / INDEX).exists():
+        is_begun = (self.path / _PLAN).exists()  # and was killed just before its end
+        if (self.path / INDEX).exists() and not is_begun:
             raise DataError(
                 f"{self.path}: holds a finished clip store", "use it, or name another --to"
             )
