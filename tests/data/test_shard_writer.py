@@ -206,4 +206,4 @@ def test_a_full_disk_is_told_before(
 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0))
     told = refusal(list(find(videos)), tmp_path / "store", videos)
-    assert "0.0 GB free, but the shards need" in told
+    assert "0 MB free, but the shards need" in told
