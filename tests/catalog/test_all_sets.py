@@ -239,3 +239,22 @@ def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:
     os.mkfifo(path)
     with pytest.raises(DataError, match="is not a regular file"):
         table(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "has_gap"),
+    [
+        (["f8.png", "f9.png", "f10.png"], False),
+        (["f0.png", "f10.png", "f20.png"], False),
+        (["f8.png", "f9.png", "f500.png"], True),
+        (["a.png", "b.png", "d.png"], False),
+    ],
+)
+def test_gaps_in_the_numbers_of_own_frames_are_told(
+    names: list[str], has_gap: bool, tmp_path: Path
+) -> None:
+    for name in names:
+        public_layouts.picture(tmp_path / "v" / name)
+    notes = find_set(CARDS["own"], tmp_path).notes
+    assert bool(notes) == has_gap
+    assert not notes or "gaps in their numbers" in notes[0]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from endofm.catalog.card import Card, Found, Source
@@ -13,6 +16,8 @@ from endofm.data.video_search import find_videos, frame_files
 from endofm.errors import DataError
 
 FPS = 30.0
+_NUMBER = re.compile(r"\d+(?=\D*$)", re.ASCII)
+"""The last number of a name."""
 
 
 def find_own_videos(root: Path) -> Found:
@@ -27,7 +32,10 @@ def find_own_videos(root: Path) -> Found:
         return Found(tuple(_listed(video, root) for video in read_clip_list(listed)))
     sources = [_source(path, root) for path in find_videos(root)]
     times = Counter(source.name for source in sources)
-    return Found(tuple(one if times[one.name] == 1 else _with_suffix(one) for one in sources))
+    return Found(
+        tuple(one if times[one.name] == 1 else _with_suffix(one) for one in sources),
+        tuple(_gaps(sources)),
+    )
 
 
 def _source(path: Path, root: Path) -> Source:
@@ -37,6 +45,23 @@ def _source(path: Path, root: Path) -> Source:
     name = (relative if is_folder else relative.with_suffix("")).as_posix()
     group = relative.parts[0] if len(relative.parts) > 1 else name
     return Source(name, _files(path), picture_fps=FPS if is_folder else None, group=group)
+
+
+def _gaps(sources: Sequence[Source]) -> Iterator[str]:
+    """What to know of pictures whose numbers leave some out."""
+    gapped = [one for one in sources if not one.is_video_file and _has_gap(one.files)]
+    if gapped:
+        yield (
+            f"frames with gaps in their numbers, which clips run across: {len(gapped)} of "
+            f"{len(sources)} videos, the first {gapped[0].files[0].parent}"
+        )
+
+
+def _has_gap(pictures: Sequence[Path]) -> bool:
+    found = [_NUMBER.search(path.stem) for path in pictures]
+    numbers = [int(one[0]) for one in found if one]
+    steps = {after - before for before, after in pairwise(numbers)}
+    return len(numbers) == len(pictures) and len(steps) > 1
 
 
 def _with_suffix(source: Source) -> Source:
