@@ -14,7 +14,9 @@ from endofm.catalog.fingerprints import hashed_times, pictures_at
 from endofm.cli import run
 from endofm.data.clip_list import write_clip_list
 from endofm.data.excluding import read_excluded, without_excluded
+from endofm.data.hash_matching import Hashes, matching_videos
 from endofm.data.manifests import scan
+from endofm.data.perceptual_hash import frame_hash
 from endofm.data.video import write_video
 from endofm.errors import DataError
 
@@ -78,6 +80,19 @@ def test_splits_of_one_set_share_no_footage_but_of_one_group(tmp_path: Path) -> 
     ]
     write_clip_list(tmp_path / "clips.csv", listed)
     assert overlapping(tmp_path, cache=tmp_path / "cache") == [("a", "b", "frames")]
+
+
+def test_a_thousand_pairs_of_strangers_raise_no_alarm() -> None:
+    videos = [
+        [frame_hash(frame[..., 1]) for frame in footage(seed, num_frames=100)[::10]]
+        for seed in range(46)
+    ]
+    words = np.stack([word for video in videos for word in video if word is not None])
+    assert len(words) == 460
+    hashes = Hashes(words, np.repeat(np.arange(46), 10), np.tile(np.arange(10) * 0.25, 46))
+    assert 46 * 45 // 2 > 1000
+    found = matching_videos(hashes, hashes, differ=lambda a, b: a <= b)
+    assert [(match.first, match.second) for match in found] == [(n, n) for n in range(46)]
 
 
 def test_black_videos_match_nothing(tmp_path: Path) -> None:
