@@ -143,3 +143,18 @@ def test_a_list_of_nothing_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("path,num_frames,fps,height,width\n")
     (found,) = check_set(tmp_path).problems
     assert (found.kind, found.what) == ("list", "lists no video")
+
+
+def test_every_wrong_row_of_a_list_is_named_and_the_others_are_checked(tmp_path: Path) -> None:
+    write_list(tmp_path, a=("x", "", "1"), b=("x", "", "2"), c=("y", "", "3"), d=("y", "", "4"))
+    (tmp_path / "a.mp4").unlink()
+    (tmp_path / "c.mp4").write_bytes(b"no video")
+    with (tmp_path / "clips.csv").open("a") as file:
+        file.write("b.mp4,12\n")
+    checked = check_set(tmp_path)
+    assert [(one.kind, one.what.split(";")[0]) for one in checked.problems if one.is_error] == [
+        ("list", "row 2: 'a.mp4' is missing"),
+        ("list", "row 6: has 2 cells where the header has 7"),
+        ("video", "is not a video, or is damaged from its start"),
+    ]
+    assert checked.counts == {"videos": 3}

@@ -14,7 +14,7 @@ from endofm.catalog.detection import read_boxes
 from endofm.catalog.problems import Problem
 from endofm.catalog.segmentation import find_segmented
 from endofm.data.boxed_coco import coco_files
-from endofm.data.clip_list import Video, read_clip_list
+from endofm.data.clip_list import Video, read_rows
 from endofm.data.images import read_image
 from endofm.data.manifests import CLIP_LIST
 from endofm.data.masks import read_mask
@@ -82,14 +82,9 @@ def _videos(
 ) -> Iterator[Problem]:
     listed: list[Video] = []
     if (root / CLIP_LIST).is_file():
-        try:
-            listed = read_clip_list(root / CLIP_LIST)
-        except DataError as error:
-            yield Problem.of(error, "list", root / CLIP_LIST)
-            return
+        listed, problems = _listed(root / CLIP_LIST)
+        yield from problems
         if not listed:
-            cure = "write the list anew, or remove it"
-            yield Problem("list", str(root / CLIP_LIST), "lists no video", cure)
             return
     videos: list[Path | Video] = [*listed] if listed else [*find_videos(root)]
 
@@ -103,6 +98,21 @@ def _videos(
             if progress:
                 progress(done, len(videos))
     yield from label_problems(listed)
+
+
+def _listed(path: Path) -> tuple[list[Video], list[Problem]]:
+    """The videos that a list names, and what is wrong with it and its rows."""
+    wrong: list[DataError] = []
+    videos: list[Video] = []
+    try:
+        videos += read_rows(path, on_wrong_row=wrong.append).values()
+    except DataError as error:
+        wrong.append(error)
+    problems = [Problem.of(error, "list", path) for error in wrong]
+    if not videos and not problems:
+        cure = "write the list anew, or remove it"
+        problems.append(Problem("list", str(path), "lists no video", cure))
+    return videos, problems
 
 
 def _of_video(video: Path | Video, min_frames: int, *, every_frame: bool) -> Iterator[Problem]:

@@ -91,10 +91,17 @@ def read_clip_list(path: Path) -> list[Video]:
     return list(read_rows(path).values())
 
 
-def read_rows(path: Path) -> dict[int, Video]:
+def read_rows(
+    path: Path, *, on_wrong_row: Callable[[DataError], None] | None = None
+) -> dict[int, Video]:
     """Read a clip list as videos by row, counted as a spreadsheet does, the header being row 1.
 
     A video may have several rows about different parts of it.
+
+    Args:
+        path: The list.
+        on_wrong_row: Called with what is wrong with a row, which is then left out; without it the
+            first is raised.
 
     Raises:
         DataError: The list cannot be read, has a wrong or missing column, or one of its rows is
@@ -111,18 +118,29 @@ def read_rows(path: Path) -> dict[int, Video]:
         if not cells:
             continue
         where = f"{path} row {row}"
-        if len(cells) != len(columns):
-            raise DataError(
-                f"{where}: has {len(cells)} cells where the header has {len(columns)}",
-                "put quotes around a name with a comma",
-            )
-        values = dict(zip(columns, cells, strict=True))
-        resolved = resolve_inside(values["path"], root, where=where)
-        videos[row] = _parse_video(values, path.parent / values["path"], where)
-        for earlier in rows_of.setdefault(resolved, []):
-            _check_parts(videos[row], videos[earlier], where=where, earlier=earlier)
+        try:
+            values = _values(columns, cells, where=where)
+            resolved = resolve_inside(values["path"], root, where=where)
+            video = _parse_video(values, path.parent / values["path"], where)
+            for earlier in rows_of.setdefault(resolved, []):
+                _check_parts(video, videos[earlier], where=where, earlier=earlier)
+        except DataError as error:
+            if on_wrong_row is None:
+                raise
+            on_wrong_row(error)
+            continue
+        videos[row] = video
         rows_of[resolved].append(row)
     return videos
+
+
+def _values(columns: Sequence[str], cells: Sequence[str], *, where: str) -> dict[str, str]:
+    if len(cells) != len(columns):
+        raise DataError(
+            f"{where}: has {len(cells)} cells where the header has {len(columns)}",
+            "put quotes around a name with a comma",
+        )
+    return dict(zip(columns, cells, strict=True))
 
 
 def overlap(part_s: tuple[float, float], other_s: tuple[float, float]) -> bool:
