@@ -213,8 +213,8 @@ def test_a_folder_beside_an_archive_is_not_taken_for_its_contents(
     outer = zip_of(tmp_path / "o.zip", {"case1/a.txt": b"1", "case1.zip": inner.read_bytes()})
     command = ["data", "unpack", str(outer), "--to", str(tmp_path / "out")]
     for _ in range(2):
-        assert run(command) == 2
-        assert "case1, which is there already; rename" in capsys.readouterr().err
+        assert run(command) == 1
+        assert "case1, which is there already; rename" in capsys.readouterr().out
     (tmp_path / "out" / "o" / "case1.zip").rename(tmp_path / "out" / "o" / "case2.zip")
     for num_files in (1, 0):
         assert run(command) == 0
@@ -244,3 +244,16 @@ def test_a_name_too_long_is_told(kind: str, tmp_path: Path) -> None:
     archive = MAKERS[kind](tmp_path / kind, {"x" * 300: b"1"})
     with pytest.raises(DataError, match="a name that is too long for this disk"):
         unpack(archive, tmp_path / "out")
+
+
+def test_a_damaged_archive_does_not_stop_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.zip").write_bytes(b"no archive")
+    zip_of(tmp_path / "in" / "b.zip", {"x": b"1"})
+    assert run(["data", "unpack", str(tmp_path / "in"), "--to", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().out
+    assert "not unpacked: " in told
+    assert "a.zip: is damaged" in told
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b"]

@@ -19,6 +19,7 @@ from endofm.progress import ProgressBar
 
 MAX_DEPTH = 3
 """Of archives in archives."""
+NOT_UNPACKED = 1
 
 
 class Arguments(Settings):
@@ -30,8 +31,8 @@ class Arguments(Settings):
     """Where each archive gets a folder. What is there already is kept, so repeat it to go on."""
 
 
-def main(words: list[str]) -> None:
-    """Run the command."""
+def main(words: list[str]) -> int:
+    """Run the command; 1 if an archive was not unpacked."""
     arguments = parse(Arguments, words, prog="endofm data unpack")
     waiting, foreign = _archives(arguments.origin)
     if not waiting and not foreign:
@@ -39,6 +40,7 @@ def main(words: list[str]) -> None:
     base = arguments.origin if arguments.origin.is_dir() else arguments.origin.parent
     queue = deque((path, arguments.to / path.relative_to(base).parent, 1) for path in waiting)
     too_deep: list[Path] = []
+    refused: list[str] = []
     num_files = done = 0
     with (
         working_alone(arguments.to, lock=".unpack.lock"),
@@ -47,9 +49,13 @@ def main(words: list[str]) -> None:
         while queue:
             path, parent, depth = queue.popleft()
             folder = parent / (archive_stem(path) or path.name)
-            num_files += unpack(path, folder)
             done += 1
             bar.set(done, done + len(queue))
+            try:
+                num_files += unpack(path, folder)
+            except DataError as error:
+                refused.append(str(error))
+                continue
             inner, more = _archives(folder)
             foreign += more
             if depth < MAX_DEPTH:
@@ -60,7 +66,10 @@ def main(words: list[str]) -> None:
         print(f"left: {path}: unpack it with a program of its own, such as unar")
     for path in too_deep:
         print(f"left: {path}: lies in {MAX_DEPTH} archives; endofm data unpack {path} goes on")
-    print(f"{arguments.to}: {num_files:,} files of {done:,} archives")
+    for line in refused:
+        print(f"not unpacked: {line}")
+    print(f"{arguments.to}: {num_files:,} files of {done - len(refused):,} archives")
+    return NOT_UNPACKED if refused else 0
 
 
 def _archives(origin: Path) -> tuple[list[Path], list[Path]]:
