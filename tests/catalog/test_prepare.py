@@ -14,6 +14,7 @@ from endofm.catalog.detection import read_boxes
 from endofm.catalog.prepare import PREPARED, SKIPPED, prepare
 from endofm.catalog.prepare_settings import PrepareSettings
 from endofm.catalog.segmentation import find_segmented
+from endofm.cli import run
 from endofm.data.images import read_image
 from endofm.data.manifests import read_clip_list, scan
 from endofm.data.video import open_video, write_video
@@ -354,3 +355,19 @@ def test_videos_that_differ_in_the_suffix_alone_are_both_taken(tmp_path: Path) -
     listed = read_clip_list(root / "clips.csv")
     assert [one.path.parent.name for one in listed] == ["a.mov", "a.mp4"]
     assert {one.group for one in listed} == {"a"}
+
+
+def test_videos_that_give_no_clip_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin, root = tmp_path / "in", tmp_path / "out"
+    video(origin / "good.mp4")
+    video(origin / "short.mp4", num_frames=5)
+    write_video(origin / "grey.mp4", [np.full((40, 48, 3), 90, np.uint8)] * 20, fps=30)
+    assert run(["data", "prepare", "own", "--from", str(origin), "--to", str(root)]) == 0
+    assert f"without a clip: 2 of 3 videos, see {root / SKIPPED}" in capsys.readouterr().out
+    rows = list(csv.DictReader((root / SKIPPED).read_text().splitlines()))
+    assert [row["source"] for row in rows] == ["grey.mp4", "short.mp4"]
+    assert rows[0]["reason"].startswith("no clip: 20 frames out of body; --keep-all")
+    assert rows[1]["reason"].startswith("no clip: 5 frames too short")
+    assert [path.name for path in (root / "clips").iterdir()] == ["good"]

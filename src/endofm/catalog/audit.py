@@ -68,14 +68,19 @@ class Overlap:
     """When they are in the first."""
 
 
+def check_root(root: Path) -> None:
+    """Raise ``DataError`` where there is no folder."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder", "check the spelling")
+
+
 def read_set(root: Path) -> tuple[Source, ...]:
     """The videos of a folder: prepared, of a public set in its own layout, or any others.
 
     Raises:
         DataError: It is missing, holds no video, or a list in it is wrong.
     """
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder", "check the spelling")
+    check_root(root)
     if not (root / CLIP_LIST).is_file():
         for card in CARDS.values():
             if card.name != "own" and (found := card.find(root).sources):

@@ -272,10 +272,10 @@ def _finish(
         measured = tuple(clips[0][1].quality)
         rows = ((clip.path, *clip.quality.values()) for _, clip in clips)
         write_table(root / QUALITY, [("path", *measured), *rows])
-    damaged = [(record.path, record.damage) for record in records if record.damage]
+    skipped = [(record.path, record.name, why) for record in records if (why := _lack(record))]
     (root / SKIPPED).unlink(missing_ok=True)
-    if damaged:
-        write_table(root / SKIPPED, [("source", "reason"), *damaged])
+    if skipped:
+        write_table(root / SKIPPED, [("source", "name", "reason"), *skipped])
     written = [CLIP_LIST, SOURCES]
     if settings.frames:
         written += write_task_lists(found, names, root)
@@ -285,6 +285,19 @@ def _finish(
     }
     write_text(root / PREPARED, json.dumps(summary, indent=1) + "\n")
     return summary
+
+
+def _lack(record: SourceRecord) -> str:
+    """Why a source is not in the set, or not all of it; empty if it is, but for some frames."""
+    if record.damage or not _is_without_clip(record):
+        return record.damage
+    dropped = (f"{num} frames {why.replace('_', ' ')}" for why, num in record.dropped.items())
+    return f"no clip: {', '.join(dropped)}; --keep-all and --min-frames 1 keep them"
+
+
+def _is_without_clip(record: SourceRecord) -> bool:
+    """Whether a video gave none; of a still nobody expects one."""
+    return record.num_frames > 1 and not record.clips
 
 
 def _remove_unlisted(root: Path, listed: Collection[Path], names: Sequence[str]) -> None:
@@ -321,9 +334,11 @@ def _summary(
             "frames": sum(clip.num_frames for clip in clips),
             "sources_with_writing": sum(bool(record.text_boxes) for record in records),
             "damaged_sources": sum(bool(record.damage) for record in records),
+            "sources_without_clip": sum(map(_is_without_clip, records)),
         },
         "expected": dict(card.expected),
         "dropped": dict(sorted(dropped.items())),
+        "blackened_xyxy": {one.path: one.text_boxes for one in records if one.text_boxes},
         "codec": {"name": "H.264 (libx264)", "pixels": "yuv420p, BT.709, limited range"},
         "settings": settings.model_dump(),
         "versions": {name: version(name) for name in ("endofm", "av", "numpy")},

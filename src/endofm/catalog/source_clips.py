@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -142,6 +143,9 @@ class ClipWriter:
                 self.dropped["too_short"] += frames.num
             else:
                 self.clips.append(self._record(path, cut.start, frames))
+        if not self.clips:
+            with suppress(OSError):  # other sources may have theirs below it
+                self._folder.rmdir()
 
     def _look(self) -> None:
         """Find the picture in its border and the writing on it, if that is asked for."""

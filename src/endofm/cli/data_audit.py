@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from endofm.catalog.audit import AuditedVideo, Overlap, find_overlaps, hash_set
+from endofm.catalog.audit import AuditedVideo, Overlap, check_root, find_overlaps, hash_set
 from endofm.catalog.exclusion import EXCLUDE, OVERLAPS, write_overlaps
 from endofm.catalog.fingerprints import pictures_at
 from endofm.cli.arguments import parse
@@ -42,6 +42,8 @@ class Arguments(Settings):
 def main(words: list[str]) -> int:
     """Run the command; 1 if something overlaps."""
     arguments = parse(Arguments, words, prog="endofm data audit")
+    for root in arguments.roots:  # before hours are spent on the others
+        check_root(root)
     sets = [_hashed(root, arguments) for root in arguments.roots]
     with ProgressBar("comparing", total=1, unit="pairs of sets") as bar:
         overlaps = find_overlaps(sets, num_threads=os.cpu_count() or 1, progress=bar.set)
@@ -98,7 +100,8 @@ def _to_judge(overlaps: Sequence[Overlap]) -> list[Pair]:
 
 
 def _pair(one: Overlap) -> Pair:
-    times_s = [list(one.times_s), [one.speed * t + one.offset_s for t in one.times_s]]
+    second_s = [max(one.speed * time_s + one.offset_s, 0.0) for time_s in one.times_s]
+    times_s = [list(one.times_s), second_s]
     if one.by == "id":
         times_s = [video.fingerprint.times_s.tolist() for video in (one.first, one.second)]
     sides = [

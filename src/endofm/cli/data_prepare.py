@@ -68,7 +68,12 @@ def _tell(summary: dict[str, object], root: Path) -> None:
     for reason, num in dropped.items():
         print(f"left out: {num} frames, {reason.replace('_', ' ')}")
     if num := counts["sources_with_writing"]:
-        print(f"blackened: what looks like writing in {num} of {counts['sources']} videos")
+        print(
+            f"blackened: what looks like writing in {num} of {counts['sources']} videos; where: "
+            f"{root / PREPARED}"
+        )
+    if num := counts["sources_without_clip"]:
+        print(f"without a clip: {num} of {counts['sources']} videos, see {root / SKIPPED}")
     if num := counts["damaged_sources"]:
         print(f"not read to the end: {num} videos, see {root / SKIPPED}")
     print(
