@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from endofm.catalog.check_labels import label_problems
+from endofm.catalog.check_prepared import changes
 from endofm.catalog.cvc_clinicdb import is_cvc_clinicdb
 from endofm.catalog.detection import read_boxes
 from endofm.catalog.problems import Problem
@@ -67,6 +68,7 @@ def check_set(
         problems += _masks(root, counts, progress)
     if has_boxes:
         problems += _boxes(root, counts, progress)
+    problems += changes(root, every_clip=every_frame)
     if not counts and not problems:
         raise DataError(f"{root}: holds no videos, masks or boxes", "name another folder")
     return Checked(dict(counts), tuple(problems))

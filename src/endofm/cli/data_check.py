@@ -28,7 +28,8 @@ class Arguments(Settings):
     min_frames: PositiveInt = 8
     """Shorter videos are a problem."""
     every_frame: bool = False
-    """Decode all frames of all videos, not only their ends. That takes long, and finds all."""
+    """Decode all frames of all videos, not only their ends, and compare clips with the hashes of
+    their preparation. That takes long, and finds all."""
 
 
 def main(words: list[str]) -> int:
