@@ -1,9 +1,11 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from endofm.data.clip_list import write_clip_list
 from endofm.data.manifests import scan
 from endofm.data.shard_index import INDEX
 from endofm.data.shard_writer import pack_videos
@@ -96,3 +98,15 @@ def test_a_damaged_note_of_stores_is_one_line(
     RunFolder(config.out).stores.write_text(kept)
     with pytest.raises(RunError, match=r"stores\.json: damaged"):
         losses(config, resume=True)
+
+
+def test_videos_that_are_held_out_are_told(
+    make_config: MakeConfig, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = scan([videos]).videos
+    splits = ["test", "test", "val"] + ["train"] * (len(found) - 3)
+    listed = [replace(one, split=split) for one, split in zip(found, splits, strict=True)]
+    write_clip_list(videos / "clips.csv", listed)
+    pretrain(make_config(), show_progress=True)
+    told = capsys.readouterr()
+    assert f"note: 2 of test and 1 of val are among the {len(found)} videos" in told.err + told.out

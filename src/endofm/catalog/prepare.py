@@ -332,7 +332,10 @@ def _summary(
             "source_frames": sum(record.num_frames for record in records),
             "clips": len(clips),
             "frames": sum(clip.num_frames for clip in clips),
-            "sources_with_writing": sum(bool(record.text_boxes) for record in records),
+            # None where none was sought, which says nothing of what is there.
+            "sources_with_writing": (
+                sum(bool(record.text_boxes) for record in records) if settings.mask_text else None
+            ),
             "damaged_sources": sum(bool(record.damage) for record in records),
             "sources_without_clip": sum(map(_is_without_clip, records)),
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -57,6 +58,10 @@ def find_clips(
     return JoinedClips([files, *(_clips_of(store, config.clip) for store in stores)])
 
 
+HELD_OUT = ("val", "test")
+"""Splits that a clip list keeps for judging; pre-training takes all videos, as the paper did."""
+
+
 def _look(run: RunFolder, config: PretrainConfig, *, show: bool) -> None:
     """Find files and stores, and write down what there is."""
     if config.exclude and (address := next(filter(is_store, config.data), None)):
@@ -97,11 +102,18 @@ def _scan(paths: Sequence[Path], config: PretrainConfig, *, show: bool) -> Scan:
             min_frames=config.clip.min_frames,
             progress=bar.set,
         )
-        if not config.exclude or not found.videos:
-            return found
-        videos, num_excluded = without_excluded(found.videos, config.exclude)
-        bar.say(f"left out: {num_excluded} of {len(found.videos)} videos, as --exclude says")
-        return Scan(videos, found.skipped)
+        if config.exclude and found.videos:
+            videos, num_excluded = without_excluded(found.videos, config.exclude)
+            bar.say(f"left out: {num_excluded} of {len(found.videos)} videos, as --exclude says")
+            found = Scan(videos, found.skipped)
+        held_out = Counter(video.split for video in found.videos if video.split in HELD_OUT)
+        if held_out:
+            told = " and ".join(f"{num} of {split}" for split, num in sorted(held_out.items()))
+            bar.say(
+                f"note: {told} are among the {len(found.videos)} videos; do not test on them "
+                "what starts from this run"
+            )
+        return found
 
 
 def _absolute(address: str) -> str:
