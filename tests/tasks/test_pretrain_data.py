@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -101,12 +102,13 @@ def test_a_damaged_note_of_stores_is_one_line(
 
 
 def test_videos_that_are_held_out_are_told(
-    make_config: MakeConfig, videos: Path, capsys: pytest.CaptureFixture[str]
+    make_config: MakeConfig, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = scan([videos]).videos
+    root = Path(shutil.copytree(videos, tmp_path / "copy"))
+    found = scan([*root.glob("*.mp4")]).videos
     splits = ["test", "test", "val"] + ["train"] * (len(found) - 3)
     listed = [replace(one, split=split) for one, split in zip(found, splits, strict=True)]
-    write_clip_list(videos / "clips.csv", listed)
-    pretrain(make_config(), show_progress=True)
-    told = capsys.readouterr()
-    assert f"note: 2 of test and 1 of val are among the {len(found)} videos" in told.err + told.out
+    write_clip_list(root / "clips.csv", listed)
+    pretrain(make_config(data=[root]), show_progress=True)
+    told = capsys.readouterr().err
+    assert f"note: 2 of test and 1 of val are among the {len(found)} videos" in told
